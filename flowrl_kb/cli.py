@@ -1,0 +1,292 @@
+"""The command line. Read commands never import jax; heavy ones import their module only when invoked."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flowrl_kb.errors import DataError, MissingExtra, UserError, unknown
+
+READ, COMPUTE = "Read", "Compute (optional extras)"
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+app = typer.Typer(
+    name="flowrl-kb",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A knowledge base of reinforcement learning with diffusion and flow policies.",
+)
+_root: Path | None = None
+
+
+def _kb():
+    from flowrl_kb.kb.load import load
+
+    return load(_root)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from flowrl_kb import __version__
+
+        print(f"flowrl-kb {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    root: Annotated[
+        Path | None, typer.Option(help="Folder with taxonomy/ and methods/.", show_default=False)
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    global _root
+    _root = root
+
+
+@app.command("list", rich_help_panel=READ)
+def list_(json: Json = False) -> None:
+    """List the catalogued methods."""
+    from flowrl_kb.kb import terminal
+
+    kb = _kb()
+    main = [a for a in ("operator", "reference", "route", "space") if a in kb.axes]
+    cards = sorted(kb.cards.values(), key=lambda c: (c.date, c.id))
+    if json:
+        return terminal.emit(
+            [
+                {
+                    "id": c.id,
+                    "name": c.name,
+                    "title": c.title,
+                    "date": c.date,
+                    "role": c.role,
+                    "status": c.status,
+                    "coordinates": dict(kb.nodes[c.id].coordinates),
+                    "variants": [v.id for v in c.variants],
+                }
+                for c in cards
+            ]
+        )
+    rows = [(c.id, c.name, c.date, c.role, *(kb.nodes[c.id][a] for a in main)) for c in cards]
+    terminal.table(("id", "name", "date", "role", *main), rows)
+
+
+@app.command(rich_help_panel=READ)
+def show(id: str, json: Json = False) -> None:
+    """Show one method or variant (`sdac`, `dql:core`) on one screen."""
+    from flowrl_kb.kb import show, terminal
+
+    kb = _kb()
+    node = kb.resolve(id)
+    terminal.emit({**show.record(kb, node), "card": node.card}) if json else show.method(kb, node)
+
+
+@app.command(rich_help_panel=READ)
+def axes(axis: Annotated[str | None, typer.Argument()] = None, json: Json = False) -> None:
+    """List the axes, or the values of one."""
+    from flowrl_kb.kb import show, terminal
+
+    kb = _kb()
+    if axis is not None and axis not in kb.axes:
+        raise unknown("axis", axis, kb.axes)
+    if json:
+        return terminal.emit(kb.axes[axis] if axis else kb.axes)
+    show.axis(kb, axis) if axis else show.axes(kb)
+
+
+@app.command(rich_help_panel=READ)
+def cell(cell: Annotated[str, typer.Argument(metavar="ID|AXIS=VALUE,...")], json: Json = False) -> None:
+    """Show a cell: its members, why it is impossible, what lies one step away."""
+    from flowrl_kb.kb import show, terminal
+
+    kb = _kb()
+    terminal.emit(show.cell_record(kb, cell)) if json else show.cell(kb, cell)
+
+
+@app.command(rich_help_panel=READ)
+def query(
+    text: str,
+    variants: Annotated[
+        bool, typer.Option("--variants", help="Include stripped cores and code variants.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Explain every candidate.")] = False,
+    json: Json = False,
+) -> None:
+    """Answer a query: route=pathwise & ~space=path, equiv(sdac, at=same-target-field), near(qvpo, 1)."""
+    from flowrl_kb.kb import show, terminal
+
+    found = _kb().query(text, variants)
+    terminal.emit(found) if json else show.answer(found, verbose)
+
+
+@app.command(rich_help_panel=READ)
+def relate(a: str, b: str, json: Json = False) -> None:
+    """Say how two methods differ, what is proved or certified the same, and what was not compared."""
+    from flowrl_kb.kb import show, terminal
+
+    kb = _kb()
+    found = kb.relate(a, b)
+    terminal.emit(found) if json else show.relation(kb, found)
+
+
+@app.command(rich_help_panel=READ)
+def classes(
+    at: Annotated[str, typer.Option(help="Level of agreement.")] = "same-target-field", json: Json = False
+) -> None:
+    """List the classes of methods that are the same at a level."""
+    from flowrl_kb.kb import show, terminal
+    from flowrl_kb.kb.levels import LEVELS
+    from flowrl_kb.kb.relations import knowledge
+
+    levels = [level for level in LEVELS if level != "limit"]
+    if at not in levels:
+        raise unknown("level", at, levels)
+    kb = _kb()
+    terminal.emit(knowledge(kb).classes(at)) if json else show.classes(kb, at)
+
+
+@app.command("open", rich_help_panel=READ)
+def open_(json: Json = False) -> None:
+    """List what no proof and no certificate settles."""
+    from flowrl_kb.kb import terminal
+    from flowrl_kb.kb.findings import findings
+
+    found = findings(_kb())
+    if json:
+        return terminal.emit(found)
+    terminal.table(("finding", "subject", "detail"), found) if found else print("nothing is open")
+
+
+@app.command(rich_help_panel=READ)
+def check(
+    strict: Annotated[bool, typer.Option(help="Fail on warnings too.")] = False, json: Json = False
+) -> None:
+    """Check all cards, axes, constraints, rules and verdicts; print every problem."""
+    from flowrl_kb.kb import terminal
+    from flowrl_kb.kb.contradictions import contradictions
+    from flowrl_kb.kb.load import attempt
+
+    kb, problems = attempt(_root)
+    if not problems:
+        problems = list(contradictions(kb))
+    if json:
+        terminal.emit({"errors": problems, "warnings": kb.warnings, "cards": len(kb.cards)})
+    else:
+        for warning in kb.warnings:
+            print(f"warning: {warning}")
+        for line in DataError(problems).lines:
+            print(line, file=sys.stderr)
+        nodes = len(kb.nodes) - len(kb.cards)
+        print(
+            f"{len(kb.cards)} cards, {nodes} variants, {len(kb.axes)} axes, "
+            f"{len(kb.constraints)} constraints, {len(kb.rules)} rules: "
+            f"{len(problems)} errors, {len(kb.warnings)} warnings"
+        )
+    if problems or (strict and kb.warnings):
+        raise typer.Exit(2)
+
+
+@app.command(rich_help_panel=READ)
+def export(
+    format: Annotated[str, typer.Argument(metavar="json|csv|bibtex|schema")],
+    out: Annotated[Path | None, typer.Option(help="File to write; standard output by default.")] = None,
+) -> None:
+    """Export the knowledge base."""
+    from flowrl_kb.kb.export import FORMATS
+
+    if format not in FORMATS:
+        raise unknown("format", format, FORMATS)
+    content = FORMATS[format](_kb())
+    if out is None:
+        sys.stdout.write(content)
+        return
+    try:
+        out.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{out} cannot be written: {error.strerror}") from None
+
+
+@app.command("new-card", rich_help_panel=READ)
+def new_card(
+    id: str,
+    folder: Annotated[Path | None, typer.Option(help="Where to write; methods/ by default.")] = None,
+) -> None:
+    """Write the scaffold of a method card."""
+    from flowrl_kb.kb.scaffold import write
+
+    print(f"wrote {write(_kb(), id, folder)}")
+
+
+def _lazy(name: str, target: str, extra: str, help: str) -> None:
+    """Register a command whose typer application or function `module:name` is imported when it is invoked."""
+
+    @app.command(
+        name,
+        help=help,
+        rich_help_panel=COMPUTE,
+        add_help_option=False,
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    )
+    def forward(context: typer.Context) -> None:
+        raise typer.Exit(_invoke(name, target, extra, context.args))
+
+
+def _invoke(name: str, target: str, extra: str, arguments: list[str]) -> int:
+    module, _, attribute = target.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".")[0] == "flowrl_kb":
+            raise UserError(f"{name} is not part of this installation (no module {error.name})") from None
+        raise MissingExtra(f"{name} needs {error.name}: pip install 'flowrl-kb[{extra}]'") from None
+    except ImportError as error:
+        raise MissingExtra(f"{name} cannot start ({error}): pip install 'flowrl-kb[{extra}]'") from None
+    if not isinstance(found, typer.Typer):
+        function, found = found, typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+        found.command()(function)
+    command = typer.main.get_command(found)
+    code = command.main(args=arguments, prog_name=f"flowrl-kb {name}", standalone_mode=False)
+    return code if isinstance(code, int) else 0
+
+
+_lazy("run", "flowrl_kb.train.command:run", "run", "Train a method or a cell on a task.")
+_lazy(
+    "certify",
+    "flowrl_kb.certify.command:certify",
+    "run",
+    "Compare published and composed updates numerically.",
+)
+_lazy("audit", "flowrl_kb.certify.command:audit", "run", "Find the cells that a given loss matches.")
+_lazy("doctor", "flowrl_kb.certify.doctor:doctor", "run", "Check that this machine computes correctly.")
+_lazy("site", "flowrl_kb.site_command:app", "site", "Build or serve the site.")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; user errors become lines on standard error and exit code 2."""
+    try:
+        code = app(args=arguments, prog_name="flowrl-kb", standalone_mode=False)
+    except UserError as error:
+        print(*error.lines, sep="\n", file=sys.stderr)
+        code = error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 0
+    except Exception as error:
+        # Usage errors of the command-line parser; anything else is a defect and keeps its traceback.
+        if not hasattr(error, "format_message"):
+            raise
+        if message := error.format_message():  # empty where the parser printed its help instead
+            print(f"flowrl-kb: {message}", file=sys.stderr)
+        code = getattr(error, "exit_code", 2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

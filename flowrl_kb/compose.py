@@ -1,0 +1,141 @@
+"""From coordinates to losses: the only module that knows both the knowledge base and the parts."""
+
+from __future__ import annotations
+
+import inspect
+import keyword
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from flowrl_kb.errors import UserError
+from flowrl_kb.parts import loss_space as loss_spaces
+from flowrl_kb.parts.route import Parts
+from flowrl_kb.parts.space import denoising_error
+from flowrl_kb.parts.types import Loss, Method
+
+Coordinates = Mapping[str, str]
+Hyper = Mapping[str, Any]
+
+
+def part(axis: str, value: str) -> Callable:
+    """The function of an axis value: module and function carry the names of axis and value."""
+    module = import_module(f"flowrl_kb.parts.{axis.replace('-', '_')}")
+    name = value.replace("-", "_")
+    function = getattr(module, name + "_" if keyword.iskeyword(name) else name, None)
+    if function is None:
+        raise UserError(f"cell: {axis}={value} has no executable part yet")
+    return function
+
+
+def bind(function: Callable, hyper: Hyper) -> Callable:
+    """`function` with its keyword-only arguments taken from `hyper`; a required one that is missing is an error."""
+    wanted = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            continue
+        if name in hyper:
+            wanted[name] = hyper[name]
+        elif parameter.default is parameter.empty:
+            raise UserError(f"{function.__module__}.{function.__name__}: needs the hyper-parameter {name!r}")
+    return partial(function, **wanted)
+
+
+def _error(cell: Coordinates) -> Callable:
+    """What a regression minimises: a denoising error for fields, a negative log-likelihood for densities."""
+    if cell["likelihood"] == "exact-gaussian":
+        return lambda actor, draws, s: -actor.log_prob(s, draws.a)
+    return partial(denoising_error, weight=part("loss-space", cell["loss-space"]))
+
+
+def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
+    """Bind every part that the route of this cell uses."""
+
+    def bound(axis: str) -> Callable:
+        return bind(part(axis, cell[axis]), hyper)
+
+    route, reverse = cell["route"], cell["direction"] == "reverse"
+    operator = bound("operator")()
+    parts = Parts(operator, bound("reference")(), candidates=hyper.get("candidates", 1), box=hyper.get("box"))
+    if cell["aggregation"] != "none":
+        parts = parts._replace(aggregation=bound("aggregation"), normaliser=part("normaliser", cell["normaliser"]))
+    parts = parts._replace(target_critic=hyper.get("actor_critic", "online") == "target")
+    if route == "likelihood-ratio":
+        return parts._replace(likelihood=bound("likelihood"), intermediate_value=bound("intermediate-value"))
+    if route == "pathwise":
+        one_step = cell["intermediate-value"] == "posterior-mean"
+        if cell["temperature-control"] == "dual":
+            parts = parts._replace(operator=operator._replace(penalty_weight=None))
+        if cell["acting"] == "noise":
+            from flowrl_kb.parts.acting import perturbed
+
+            scaled = cell["temperature-control"] == "noise"
+            parts = parts._replace(perturb=partial(perturbed, noise_std=hyper["noise_std"], scaled=scaled))
+        parts = parts._replace(space=part("space", cell["space"]), one_step=one_step)
+        if not one_step:
+            return parts
+    single = reverse or route in ("regression-gradient", "inference-selection", "pathwise")
+    parts = parts._replace(
+        source=bound("source"),
+        direction=part("direction", cell["direction"]),
+        error=_error(cell),
+        support=1 if single else parts.candidates,
+    )
+    if route in ("regression-gradient", "regression-mixed"):
+        parts = parts._replace(
+            scale=part("guidance-scale", "score" if cell["guidance-scale"] == "none" else cell["guidance-scale"]),
+            intermediate_value=part("intermediate-value", cell["intermediate-value"]),
+            control_variate=hyper.get("control_variate", 1.0),
+        )
+    if cell["critic"] == "in-sample" and hyper.get("weight_clip") is not None:
+        parts = parts._replace(baseline=lambda models, s: models.value(s))
+    return parts
+
+
+def actor_loss(cell: Coordinates, hyper: Hyper) -> Loss:
+    """The actor loss of a cell: its route, applied to its parts."""
+    return partial(part("route", cell["route"]), p=_parts(cell, {**hyper, "loss_space": cell["loss-space"]}))
+
+
+def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
+    """The method at a point of the axes.
+
+    Arguments: `cell` one value for each axis, `hyper` canonical hyper-parameters (taxonomy/terms.yaml).
+    Errors: UserError for a value without an executable part or a missing hyper-parameter.
+    """
+    hyper = {**hyper, "temperature_control": cell["temperature-control"]}
+    losses = {"actor": actor_loss(cell, hyper)}
+    if cell["critic"] not in ("reward", "group"):
+        backup = None if cell["backup"] == "none" else bind(part("backup", cell["backup"]), hyper)
+        losses |= bind(part("critic", cell["critic"]), hyper)(backup)
+    losses |= bind(part("temperature-control", cell["temperature-control"]), hyper)()
+    trains = {"actor": cell["policy"]} | {k: KIND_OF[k] for k in losses if k != "actor"}
+    if cell["space"] == "coupled-map":
+        losses["behaviour"] = _cloning(cell)
+        trains["behaviour"] = "field"
+    return Method(name, trains, losses, bind(part("acting", cell["acting"]), hyper))
+
+
+KIND_OF = {"critic": "critic", "value": "value", "log_temperature": "scalar"}
+"""Kinds of the auxiliary objects that the axes train."""
+
+
+def _cloning(cell: Coordinates) -> Loss:
+    """The denoising loss of the behaviour model on data actions."""
+    weight = getattr(loss_spaces, cell["loss-space"])
+
+    def loss(models, batch, key):
+        from flowrl_kb.parts.direction import forward
+
+        draws = forward(models.behaviour, batch.a[None], key, 1, None)
+        return denoising_error(models.behaviour, draws, batch.s, weight).mean() / batch.a.shape[-1], {}
+
+    return loss
+
+
+def published(name: str, hyper: Hyper) -> Method:
+    """The method as its paper states it: the functions of `flowrl_kb.published.<name>`, bound to `hyper`."""
+    module = import_module(f"flowrl_kb.published.{name}")
+    losses = {what: bind(getattr(module, f"{what}_loss"), hyper) for what in module.TRAINS}
+    return Method(name, dict(module.TRAINS), losses, bind(module.act, hyper))

@@ -1,0 +1,48 @@
+"""Python source as data: functions found by `ast`, so that code can be shown without importing it."""
+
+from __future__ import annotations
+
+import ast
+from functools import lru_cache
+from keyword import iskeyword
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+class Function(NamedTuple):
+    line: int
+    source: str
+
+
+@lru_cache(maxsize=512)
+def functions(module_file: str | Path) -> dict[str, Function]:
+    """Return the top-level functions of a module by name, with decorators; empty without a file."""
+    path = Path(module_file)
+    if not path.is_file():
+        return {}
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    found = {}
+    for item in ast.parse(text).body:
+        if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = min([item.lineno, *(decorator.lineno for decorator in item.decorator_list)])
+            found[item.name] = Function(first, "\n".join(lines[first - 1 : item.end_lineno]))
+    return found
+
+
+def identifier(name: str) -> str:
+    """Return the Python name of an id: `-` becomes `_`, and a keyword gets a trailing `_`."""
+    name = name.replace("-", "_")
+    return name + "_" if iskeyword(name) else name
+
+
+def part(axis: str, value: str) -> Function | None:
+    """Return the function that executes one value of an axis, or None when it has no part of its own."""
+    return functions(PACKAGE / "parts" / f"{axis.replace('-', '_')}.py").get(identifier(value))
+
+
+def published(method: str) -> dict[str, Function]:
+    """Return the published losses of a method as functions of its file."""
+    return functions(PACKAGE / "published" / f"{method.replace('-', '_')}.py")

@@ -1,0 +1,225 @@
+"""The meaning of a query: names resolved against the knowledge base, then a three-valued truth.
+
+A coordinate that nobody has determined makes a condition `MAYBE`, never `NO`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from flowrl_kb.errors import QueryError, UnknownName, nearest
+from flowrl_kb.kb.grammar import And, Call, Comparison, Not, Or, Query, Word, leaves, parse
+from flowrl_kb.kb.levels import LEVELS
+from flowrl_kb.kb.nodes import Node, allowed, distance
+from flowrl_kb.kb.schema import UNKNOWN
+
+if TYPE_CHECKING:
+    from flowrl_kb.kb.load import KB
+
+NO, MAYBE, YES = 0, 1, 2
+DEFAULT_LEVEL = {"equiv": "same-target-field", "differs": "same-update"}
+FIELDS = ("role", "year", "status")
+PREDICATES = ("any", "id", "near", "equiv", "differs")
+
+
+class Condition:
+    """A query whose every name is known to exist."""
+
+    def __init__(self, kb: KB, text: str):
+        """Parse `text` and check its names; raise `QueryError` with column, expected and nearest name."""
+        self.kb, self.text, self.query = kb, text, parse(text)
+        for leaf in leaves(self.query):
+            (self._check_test if isinstance(leaf, Comparison) else self._check_call)(leaf)
+        fields = dict.fromkeys(leaf.field.text for leaf in leaves(self.query) if isinstance(leaf, Comparison))
+        self.axes = tuple(field for field in fields if field in kb.axes)
+
+    def of(self, node: Node) -> int:
+        """Return YES, MAYBE or NO for a node."""
+        return _truth(self.query, lambda leaf: self._leaf(leaf, node))
+
+    def at(self, coordinates: Mapping[str, str]) -> int:
+        """Return the truth for bare coordinates; what is not a coordinate is MAYBE."""
+
+        def leaf(part: Comparison | Call) -> int:
+            if isinstance(part, Comparison) and part.field.text in self.kb.axes:
+                return _compare(coordinates.get(part.field.text, UNKNOWN), part)
+            return YES if isinstance(part, Call) and part.name.text == "any" else MAYBE
+
+        return _truth(self.query, leaf)
+
+    def calls(self, name: str) -> list[Call]:
+        return [leaf for leaf in leaves(self.query) if isinstance(leaf, Call) and leaf.name.text == name]
+
+    def names_a_variant(self) -> bool:
+        return any(
+            ":" in argument.text
+            for leaf in leaves(self.query)
+            if isinstance(leaf, Call)
+            for argument in leaf.arguments
+        )
+
+    def level(self, call: Call) -> str:
+        return next(
+            (value.text for key, value in call.named if key.text == "at"), DEFAULT_LEVEL[call.name.text]
+        )
+
+    # ---------------------------------------------------------------- names
+
+    def _wrong(self, word: Word, kind: str, options: Iterable[str]) -> QueryError:
+        options = list(options)
+        close = nearest(word.text, options)
+        hint = f"did you mean {close}?" if close else "expected one of " + ", ".join(options[:24])
+        return QueryError(self.text, word.at, f"unknown {kind} {word.text!r}; {hint}")
+
+    def _check_test(self, test: Comparison) -> None:
+        field = test.field.text
+        if field in self.kb.axes:
+            axis = self.kb.axes[field]
+            self._only_equality(test)
+            for value in test.values:
+                if value.text not in allowed(axis):
+                    spoken = [v.id for v in axis.values if value.text.lower() in map(str.lower, v.synonyms)]
+                    if spoken:
+                        message = f"unknown value {value.text!r} of {field}; did you mean {spoken[0]}?"
+                        raise QueryError(self.text, value.at, message)
+                    raise self._wrong(value, f"value of {field}", allowed(axis))
+        elif field.startswith("projection."):
+            self._only_equality(test)
+            self._check_projection(test)
+        elif field == "year":
+            for value in test.values:
+                if not value.text.isdigit():
+                    raise QueryError(self.text, value.at, f"found {value.text!r}, expected a year")
+        elif field in FIELDS:
+            self._only_equality(test)
+            options = {"role": ("method", "baseline"), "status": ("active", "deprecated")}[field]
+            for value in test.values:
+                if value.text not in options:
+                    raise self._wrong(value, f"value of {field}", options)
+        else:
+            projections = [
+                f"projection.{p.id}.{f}" for p in self.kb.projections.values() for f in p.functions
+            ]
+            raise self._wrong(test.field, "axis or field", [*self.kb.axes, *FIELDS, *projections])
+
+    def _only_equality(self, test: Comparison) -> None:
+        if test.op not in ("=", "!="):
+            raise QueryError(self.text, test.field.at, f"{test.field.text} can only be compared with = or !=")
+
+    def _check_projection(self, test: Comparison) -> None:
+        known = {
+            f"projection.{p.id}.{f}": c for p in self.kb.projections.values() for f, c in p.functions.items()
+        }
+        if test.field.text not in known:
+            raise self._wrong(test.field, "projection", known)
+        options = [choice.value for choice in known[test.field.text]]
+        for value in test.values:
+            if value.text not in options:
+                raise self._wrong(value, f"value of {test.field.text}", options)
+
+    def _check_call(self, call: Call) -> None:
+        name, arguments = call.name.text, call.arguments
+        if name not in PREDICATES:
+            raise self._wrong(call.name, "predicate", PREDICATES)
+        counts = {"any": (0,), "id": (1,), "near": (2,), "equiv": (1,), "differs": (1, 2)}[name]
+        if len(arguments) not in counts:
+            wanted = " or ".join(map(str, counts))
+            raise QueryError(
+                self.text, call.name.at, f"{name} takes {wanted} argument(s), found {len(arguments)}"
+            )
+        for method in arguments[:1] if name == "near" else arguments:
+            try:
+                self.kb.resolve(method.text)
+            except UnknownName as error:
+                raise QueryError(self.text, method.at, str(error)) from None
+        if name == "near" and not arguments[1].text.isdigit():
+            raise QueryError(
+                self.text, arguments[1].at, f"found {arguments[1].text!r}, expected a number of axes"
+            )
+        for key, value in call.named:
+            if key.text != "at" or name not in ("equiv", "differs"):
+                raise self._wrong(key, f"argument of {name}", ["at"] if name in ("equiv", "differs") else [])
+            if value.text not in LEVELS:
+                raise self._wrong(value, "level", LEVELS)
+
+    # ---------------------------------------------------------------- truth
+
+    def _leaf(self, leaf: Comparison | Call, node: Node) -> int:
+        if isinstance(leaf, Call):
+            return getattr(self, f"_{leaf.name.text}")(leaf, node)
+        field = leaf.field.text
+        if field in self.kb.axes:
+            return _compare(node[field], leaf)
+        if field.startswith("projection."):
+            from flowrl_kb.kb.project import place
+
+            _, projection, function = field.split(".")
+            return _compare(place(self.kb, projection, function, node), leaf)
+        if field == "year":
+            return _compare_year(node.card.year, leaf)
+        return _compare(getattr(node.card, field), leaf)
+
+    def _any(self, call: Call, node: Node) -> int:
+        return YES
+
+    def _id(self, call: Call, node: Node) -> int:
+        return YES if self.kb.resolve(call.arguments[0].text) is node else NO
+
+    def _near(self, call: Call, node: Node) -> int:
+        centre, radius = self.kb.resolve(call.arguments[0].text), int(call.arguments[1].text)
+        surely, at_most = distance(centre, node, self.kb.mechanism)
+        return NO if surely > radius else YES if at_most <= radius else MAYBE
+
+    def _equiv(self, call: Call, node: Node) -> int:
+        from flowrl_kb.kb.relations import knowledge
+
+        centre, level = self.kb.resolve(call.arguments[0].text), self.level(call)
+        known = knowledge(self.kb)
+        if node is centre or node.id in known.equal_to(centre.id, level):
+            return YES
+        return NO if known.refutation(centre.id, node.id, level) else MAYBE
+
+    def _differs(self, call: Call, node: Node) -> int:
+        from flowrl_kb.kb.relations import knowledge
+
+        ends, level = [self.kb.resolve(argument.text) for argument in call.arguments], self.level(call)
+        if len(ends) == 2 and node not in ends:
+            return NO
+        other = ends[0] if len(ends) == 1 or node is ends[1] else ends[1]
+        known = knowledge(self.kb)
+        if node is other or other.id in known.equal_to(node.id, level):
+            return NO
+        return YES if known.refutation(node.id, other.id, level) else MAYBE
+
+
+def _truth(query: Query, leaf: Callable[[Comparison | Call], int]) -> int:
+    if isinstance(query, Not):
+        return YES - _truth(query.part, leaf)
+    if isinstance(query, And):
+        return min(_truth(part, leaf) for part in query.parts)
+    if isinstance(query, Or):
+        return max(_truth(part, leaf) for part in query.parts)
+    return leaf(query)
+
+
+def _compare(found: str, test: Comparison) -> int:
+    wanted = [value.text for value in test.values]
+    if found in wanted:
+        truth = YES
+    else:
+        truth = MAYBE if found == UNKNOWN else NO
+    return YES - truth if test.op == "!=" else truth
+
+
+def _compare_year(year: int, test: Comparison) -> int:
+    years = [int(value.text) for value in test.values]
+    holds = {
+        "=": year in years,
+        "!=": year not in years,
+        "<": year < years[0],
+        "<=": year <= years[0],
+        ">": year > years[0],
+        ">=": year >= years[0],
+    }[test.op]
+    return YES if holds else NO

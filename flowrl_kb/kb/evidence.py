@@ -1,0 +1,41 @@
+"""How well a coordinate is supported: asserted, derived, or tested by a certificate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowrl_kb.kb import verdicts
+from flowrl_kb.kb.schema import UNKNOWN
+
+if TYPE_CHECKING:
+    from flowrl_kb.kb.load import KB
+
+
+def status(kb: KB, card: str, axis: str) -> str:
+    """Return `tested`, `derived`, `asserted` or `unknown` for one coordinate of a card.
+
+    Tested: the composed cell reproduces the published update, and every other value that was tried on this
+    axis made the comparison fail. A certificate made for an older card does not count.
+    """
+    coordinate = kb.cards[card].coordinates.get(axis)
+    if coordinate is None or coordinate.value == UNKNOWN:
+        return UNKNOWN
+    certified = any(c.method == card and c.verdict == "equal" for c in kb.verdicts.certificates)
+    tried = [m.verdict for m in kb.verdicts.mutations if m.method == card and m.axis == axis]
+    if (
+        certified
+        and tried
+        and set(tried) == {"different"}
+        and card not in verdicts.stale(kb.verdicts, kb.cards)
+    ):
+        return "tested"
+    return coordinate.status
+
+
+def not_separated(kb: KB, card: str, axis: str) -> list[str]:
+    """Return the other values of an axis that the mutation test could not tell from the card's own."""
+    return [
+        m.to
+        for m in kb.verdicts.mutations
+        if m.method == card and m.axis == axis and m.verdict == "not-separated"
+    ]

@@ -1,0 +1,63 @@
+"""Other people's taxonomies, computed from our coordinates and compared with what they published."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from flowrl_kb.kb.evaluate import MAYBE, YES, Condition
+from flowrl_kb.kb.nodes import Node
+from flowrl_kb.kb.schema import UNKNOWN
+
+if TYPE_CHECKING:
+    from flowrl_kb.kb.load import KB
+
+NO_PLACE = "none"
+
+
+class Placement(NamedTuple):
+    """Where a method stands in one function of a projection, by computation and by publication."""
+
+    method: str
+    function: str
+    computed: str
+    published: str | None
+
+    @property
+    def agrees(self) -> bool | None:
+        """True or False where both are known, else None."""
+        if self.published is None or self.computed == UNKNOWN:
+            return None
+        return self.computed == self.published
+
+
+@lru_cache(maxsize=256)
+def _conditions(kb: KB, projection: str, function: str) -> tuple[tuple[str, Condition], ...]:
+    return tuple((c.value, Condition(kb, c.if_)) for c in kb.projections[projection].functions[function])
+
+
+def place(kb: KB, projection: str, function: str, node: Node) -> str:
+    """Return the first value whose condition holds; `unknown` when an earlier one might, else `none`."""
+    for value, condition in _conditions(kb, projection, function):
+        truth = condition.of(node)
+        if truth == YES:
+            return value
+        if truth == MAYBE:
+            return UNKNOWN
+    return NO_PLACE
+
+
+def placements(kb: KB, projection: str) -> list[Placement]:
+    """Return the placement of every catalogued method in every function of a projection."""
+    chart = kb.projections[projection]
+    published = {row["method"]: row for row in chart.published}
+    return [
+        Placement(
+            card,
+            function,
+            place(kb, projection, function, kb.nodes[card]),
+            published.get(card, {}).get(function),
+        )
+        for card in kb.cards
+        for function in chart.functions
+    ]

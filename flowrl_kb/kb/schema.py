@@ -1,0 +1,234 @@
+"""What a data file may contain: one frozen model for each kind of object, unknown keys forbidden."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+UNKNOWN = "unknown"
+NOT_APPLICABLE = "not-applicable"
+SLOTS = ("actor", "acting", "backup", "critic")
+
+Slot = Literal["actor", "acting", "backup", "critic"]
+Level = Literal[
+    "same-loss", "same-update", "same-update-at-old", "same-target-field", "limit", "same-executed-law"
+]
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+Text = Annotated[str, Field(min_length=1)]
+Number = int | float
+Setting = str | bool | int | float | tuple[Any, ...] | None
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Value(Model):
+    """One answer to the question of an axis."""
+
+    id: Id
+    definition: Text
+    formula: str
+    test: Text
+    synonyms: tuple[str, ...] = ()
+    not_to_be_confused_with: dict[str, str] = {}
+
+
+class Axis(Model):
+    """A question about an update; `mechanism` axes always matter, `conditional` ones sometimes."""
+
+    id: Id
+    name: Text
+    kind: Literal["mechanism", "conditional"]
+    order: int = 99
+    question: Text
+    cosmetic_when: str | None = None
+    mechanism_when: str | None = None
+    values: tuple[Value, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _conditional_axes_say_when(self) -> Axis:
+        if self.kind == "conditional" and not (self.cosmetic_when and self.mechanism_when):
+            raise ValueError("a conditional axis needs cosmetic_when and mechanism_when")
+        return self
+
+    @property
+    def slot(self) -> Slot:
+        """The slot that the axis describes: the slots beside the actor are axes of that name."""
+        return self.id if self.id in SLOTS else "actor"  # type: ignore[return-value]
+
+    def value(self, id: str) -> Value | None:
+        return next((v for v in self.values if v.id == id), None)
+
+
+class Constraint(Model):
+    """A combination of values that cannot exist: wherever `if_` holds, `then` must not fail."""
+
+    id: Id
+    if_: Text = Field(alias="if")
+    then: Text
+    because: Text
+
+
+class Term(Model):
+    """A canonical hyper-parameter name, and what papers call it."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+    symbol: str
+    definition: Text
+    synonyms: dict[str, str] = {}
+
+
+class Between(Model):
+    a: Text
+    b: Text
+
+
+class Limit(Model):
+    parameter: Text
+    value: str | Number
+    order: str | Number | None = None
+
+    def __str__(self) -> str:
+        return f"{self.parameter} -> {self.value}" + (
+            f", order {self.order}" if self.order is not None else ""
+        )
+
+
+class Rule(Model):
+    """A proved relation: holds for every pair of nodes that satisfies `between` and agrees outside `free`."""
+
+    id: Id
+    name: Text
+    level: Level
+    slot: Slot = "actor"
+    about: Literal["published", "stripped-core"] = "published"
+    between: Between
+    free: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    statement: Text
+    derivation: Text
+    references: tuple[str, ...] = ()
+    certificate: str | None = None
+    control: str | None = None
+    limit: Limit | None = None
+
+    @model_validator(mode="after")
+    def _limits_say_which(self) -> Rule:
+        if (self.level == "limit") != (self.limit is not None):
+            raise ValueError("level limit and the key limit go together")
+        return self
+
+
+class Choice(Model):
+    value: Text
+    if_: Text = Field(alias="if")
+
+
+class Projection(Model):
+    """Somebody else's taxonomy as functions of our axes, with the placements that were published."""
+
+    id: Id
+    name: Text
+    source: Text
+    functions: dict[str, tuple[Choice, ...]]
+    published: tuple[dict[str, str], ...] = ()
+
+
+class Coordinate(Model):
+    """The value of one axis, how it was found, and where."""
+
+    value: Text
+    status: Literal["asserted", "derived"] = "asserted"
+    evidence: str | None = None
+    note: str | None = None
+
+
+class Hyperparameter(Model):
+    value: Setting
+    source: Text
+    note: str | None = None
+
+
+class Code(Model):
+    repo: Text
+    path: str | None = None
+    commit: str | None = None
+    role: Literal["official", "peer", "community"]
+    read: bool
+    note: str | None = None
+
+
+class Variant(Model):
+    """Another estimator under the same name: a stripped core, or what some code does."""
+
+    id: Id
+    kind: Literal["stripped-core", "official-code", "peer-code", "paper"]
+    summary: Text
+    coordinates: dict[str, str] = {}
+    hyperparameters: dict[str, Setting] = {}
+
+
+class DeclaredRelation(Model):
+    """A relation that an author claims; it is shown as a claim and never used as a proof."""
+
+    to: Text
+    kind: Literal["same-as", "special-case-of", "limit-of", "differs-in", "reparameterization-of"]
+    level: Level | None = None
+    condition: str = ""
+    evidence: Text
+
+
+class Law(Model):
+    """Which law the method reaches, and how it is predicted."""
+
+    kind: Literal["density", "simulation", "bound", "none"]
+    predictor: str | None = None
+    statement: Text
+    reason: str | None = None
+
+    @model_validator(mode="after")
+    def _none_needs_a_reason(self) -> Law:
+        if self.kind == "none" and not self.reason:
+            raise ValueError("a law of kind none needs a reason")
+        return self
+
+
+class Erratum(Model):
+    where: Text
+    what: Text
+
+
+class Card(Model):
+    """One method: paper, code, coordinates with evidence, published settings, and what is doubtful."""
+
+    id: Id
+    name: Text
+    title: Text
+    authors: Text
+    date: Annotated[str, Field(pattern=r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$")]
+    venue: str | None = None
+    arxiv: Annotated[str, Field(pattern=r"^[0-9]{4}\.[0-9]{4,5}(v[0-9]+)?$")] | None = None
+    aliases: tuple[str, ...] = ()
+    role: Literal["method", "baseline"] = "method"
+    summary: Text
+    code: tuple[Code, ...] = ()
+    coordinates: dict[str, Coordinate]
+    losses: dict[str, str] = {}
+    hyperparameters: dict[str, Hyperparameter] = {}
+    training: dict[str, Hyperparameter] = {}
+    data: tuple[str, ...] = ()
+    stop_gradients: tuple[str, ...] = ()
+    notation: dict[str, str] = {}
+    variants: tuple[Variant, ...] = ()
+    relations: tuple[DeclaredRelation, ...] = ()
+    law: Law | None = None
+    errata: tuple[Erratum, ...] = ()
+    unverified: tuple[str, ...] = ()
+    status: Literal["active", "deprecated"] = "active"
+    revoked_by: str | None = None
+
+    @property
+    def year(self) -> int:
+        return int(self.date[:4])

@@ -1,0 +1,55 @@
+"""What stands between the generator and the executed action. Mechanism axis `acting`.
+
+Each function returns one action (B, d) for each state; `models.critic` is read through the smallest head.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from flowrl_kb.parts.types import Array, Key, Models
+
+
+def perturbed(models: Models, a: Array, key: Key, noise_std, scaled: bool = False) -> Array:
+    """a + noise_std xi, with the standard deviation multiplied by the trained scalar when `scaled`."""
+    scale = jnp.exp(models.log_temperature) if scaled else 1.0
+    return a + noise_std * scale * jax.random.normal(key, a.shape)
+
+
+def _pick(a: Array, index: Array) -> Array:
+    return jnp.take_along_axis(a, index[None, ..., None], axis=0)[0]
+
+
+def _smallest(models: Models, s: Array, a: Array, critic: str) -> Array:
+    return jnp.min((models.target_critic if critic == "target" else models.critic)(s, a), axis=0)
+
+
+def identity(models: Models, s: Array, key: Key, *, noise_std=0.0, temperature_control="fixed") -> Array:
+    """One sample, plus Gaussian noise where the card lists an exploration noise."""
+    k_sample, k_noise = jax.random.split(key)
+    return perturbed(models, models.actor.sample(k_sample, s), k_noise, noise_std, temperature_control == "noise")
+
+
+noise = identity
+"""One sample plus Gaussian noise; the card's `noise_std` (times a trained scalar) sets it."""
+
+
+def rank(models: Models, s: Array, key: Key, *, best_of, noise_std=0.0, acting_critic="online") -> Array:
+    """The best of N samples by the smallest head, plus exploration noise where listed."""
+    k_sample, k_noise = jax.random.split(key)
+    a = models.actor.sample(k_sample, s, (best_of,))
+    return perturbed(models, _pick(a, jnp.argmax(_smallest(models, s, a, acting_critic), axis=0)), k_noise, noise_std)
+
+
+def exponential(models: Models, s: Array, key: Key, *, best_of, acting_temperature, acting_critic="online") -> Array:
+    """One of N samples, drawn with softmax weights of the smallest head."""
+    k_sample, k_pick = jax.random.split(key)
+    a = models.actor.sample(k_sample, s, (best_of,))
+    logits = _smallest(models, s, a, acting_critic) / acting_temperature
+    return _pick(a, jax.random.categorical(k_pick, logits, axis=0))
+
+
+def mode(models: Models, s: Array, key: Key) -> Array:
+    """The mean of a closed-form policy."""
+    return models.actor.mean(s)

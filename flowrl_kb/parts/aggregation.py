@@ -1,0 +1,33 @@
+"""How an actor reads an ensemble of critics. Conditional axis `aggregation`.
+
+Each function maps heads (H, ...) and a key to (value, heads left over); the left-over heads serve normalisers that
+must not share noise with the numerator.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from flowrl_kb.parts.types import Array, Key
+
+
+def min(heads: Array, key: Key) -> tuple[Array, Array]:
+    """The smallest head at each point. Also called clipped double Q."""
+    return jnp.min(heads, axis=0), heads
+
+
+def mean(heads: Array, key: Key) -> tuple[Array, Array]:
+    """The mean over heads."""
+    return jnp.mean(heads, axis=0), heads
+
+
+def random(heads: Array, key: Key) -> tuple[Array, Array]:
+    """One head for the whole batch, drawn uniformly."""
+    rolled = jnp.roll(heads, jax.random.randint(key, (), 0, heads.shape[0]), axis=0)
+    return rolled[0], rolled[1:]
+
+
+def first(heads: Array, key: Key) -> tuple[Array, Array]:
+    """The first head."""
+    return heads[0], heads[1:]

@@ -1,0 +1,15 @@
+"""With which factor a value gradient enters the noise target. Conditional axis `guidance-scale`."""
+
+from __future__ import annotations
+
+from flowrl_kb.parts.types import Array
+
+
+def score(sigma: Array) -> Array:
+    """sigma: the gradient is added to the score."""
+    return sigma
+
+
+def noise(sigma: Array) -> Array:
+    """One: the gradient is added to the noise target, so the temperature grows with sigma."""
+    return 1.0

@@ -1,0 +1,64 @@
+"""What stands for the log-probability. Mechanism axis `likelihood`.
+
+Each function returns log ratios to the previous policy, (K, B) with K the number of separate ratios for each action.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from flowrl_kb.parts import loss_space as loss_spaces
+from flowrl_kb.parts.path import forward
+from flowrl_kb.parts.types import Array, Batch, FieldPolicy, Models
+
+
+def exact_gaussian(models: Models, batch: Batch) -> Array:
+    """log pi(a) - log pi_old(a) of a Gaussian policy."""
+    old = models.old.log_prob(batch.s, batch.a)
+    return (models.actor.log_prob(batch.s, batch.a) - jax.lax.stop_gradient(old))[None]
+
+
+def _transitions(field: FieldPolicy, chain: Array, s: Array, reduction: str, clamp) -> Array:
+    """Log-densities (K, B) of the steps of a stored chain under the field's own transition kernel."""
+
+    def one(k: Array, x: Array, following: Array) -> Array:
+        mean, std = field.step(x, k, s)
+        log_p = -0.5 * jnp.square((following - mean) / std) - 0.5 * jnp.log(2.0 * jnp.pi * jnp.square(std))
+        log_p = log_p if clamp is None else jnp.clip(log_p, *clamp)
+        return jnp.mean(log_p, -1) if reduction == "mean" else jnp.sum(log_p, -1)
+
+    return jax.vmap(one)(jnp.arange(chain.shape[0] - 1), chain[:-1], chain[1:])
+
+
+def per_step_chain(models: Models, batch: Batch, *, log_prob_reduction="sum", log_prob_clamp=None) -> Array:
+    """One log ratio for each denoising step of the stored chain. Source: DDPO (2305.13301), DPPO (2409.00588)."""
+    new = _transitions(models.actor, batch.chain, batch.s, log_prob_reduction, log_prob_clamp)
+    old = _transitions(models.old, batch.chain, batch.s, log_prob_reduction, log_prob_clamp)
+    return new - jax.lax.stop_gradient(old)
+
+
+def chain_sum(models: Models, batch: Batch, *, log_prob_reduction="sum", log_prob_clamp=None) -> Array:
+    """One log ratio for the whole chain: the sum over its steps. Source: ReinFlow (2505.22094)."""
+    steps = per_step_chain(
+        models, batch, log_prob_reduction=log_prob_reduction, log_prob_clamp=log_prob_clamp
+    )
+    return jnp.sum(steps, axis=0, keepdims=True)
+
+
+def _pair_losses(field: FieldPolicy, batch: Batch, loss_space: str) -> Array:
+    """Mean-over-dimensions denoising loss (N, B) at the stored pairs."""
+    x = forward(field.path, batch.a, batch.pair_t, batch.pair_eps)
+    error = jnp.mean(jnp.square(field.eps(x, batch.pair_t, batch.s) - batch.pair_eps), axis=-1)
+    return getattr(loss_spaces, loss_space)(field.path, batch.pair_t) * error
+
+
+def cfm_per_sample(models: Models, batch: Batch, *, loss_space: str) -> Array:
+    """The drop of the denoising loss at each stored pair. Also called per-sample ratio. Source: FPO++."""
+    old = jax.lax.stop_gradient(_pair_losses(models.old, batch, loss_space))
+    return old - _pair_losses(models.actor, batch, loss_space)
+
+
+def cfm_averaged(models: Models, batch: Batch, *, loss_space: str) -> Array:
+    """The drop of the denoising loss, averaged over an action's pairs. Source: FPO (2507.21053), eq. 11."""
+    return jnp.mean(cfm_per_sample(models, batch, loss_space=loss_space), axis=0, keepdims=True)

@@ -1,0 +1,211 @@
+"""Networks: the only file that knows how trained objects are parameterised. Parts and losses see bound functions.
+
+The first layer keeps one matrix for each input (noisy action, action, noise, time, state) and adds the products with
+broadcasting, so that K candidates for each state share one product of the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from flowrl_kb.errors import unknown
+from flowrl_kb.parts import policy
+from flowrl_kb.parts.types import Array, Key, Path
+
+Params = Any
+
+FREQUENCIES = 0.25 * 2.0 ** jnp.arange(8)
+"""Multiples of pi in the time embedding; the lowest does not repeat on 0 <= t < 8, so that every path fits."""
+
+LOG_STD = (-5.0, 2.0)
+"""Range of a Gaussian policy's log standard deviation."""
+
+
+class Shape(NamedTuple):
+    """What a trained object is made for: `ds` and `d` are the state and action dimensions, `heads` those of critics.
+
+    `path`, `grid`, `prediction`, `sampler`, `min_std` and `box` describe a field policy (see `parts.policy.Field`);
+    `squash` a Gaussian on a box, `state_std` whether its standard deviation depends on the state, `scalar` where a
+    trained scalar starts. `reach` (unbounded actions only) is the half-width inside which there are data: outside it
+    critics fall off quadratically, because an unconstrained network would extrapolate upwards somewhere.
+    """
+
+    ds: int
+    d: int
+    hidden: Sequence[int] = (256, 256, 256)
+    heads: int = 2
+    path: Path | None = None
+    grid: Array | None = None
+    prediction: str = "eps"
+    sampler: str = "ancestral"
+    min_std: float = 0.1
+    box: float | None = None
+    squash: bool = False
+    state_std: bool = True
+    scalar: float = 0.0
+    reach: float | None = None
+
+
+def mish(x: Array) -> Array:
+    """x tanh(softplus(x)) = x n / (n + 2) with n = e^x (e^x + 2): one exponential instead of three.
+
+    Source: Misra 2020 (1908.08681), rewritten; beyond x = 20 the factor is one in single precision.
+    """
+    e = jnp.exp(jnp.minimum(x, 20.0))
+    n = e * (e + 2.0)
+    return x * (n / (n + 2.0))
+
+
+def embed(t: Array) -> Array:
+    """Cosines and sines of the noise level: t (...,) -> (..., 16)."""
+    angle = jnp.pi * t[..., None] * FREQUENCIES
+    return jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], axis=-1)
+
+
+def mlp(params: Params, inputs: Mapping[str, Array]) -> Array:
+    """A perceptron whose first layer adds the products of its inputs; inputs (..., n) broadcast against each other."""
+    h = params["bias"] + sum(x @ params["first"][name] for name, x in inputs.items())
+    for layer in params["rest"]:
+        h = mish(h) @ layer["w"] + layer["b"]
+    return h
+
+
+def perceptron(key: Key, inputs: Mapping[str, int], hidden: Sequence[int], out: int, last: float = 1.0) -> Params:
+    """Parameters of `mlp`: variances 1 / fan-in, biases zero, the last layer scaled by `last`."""
+    widths = [sum(inputs.values()), *hidden]
+    keys = jax.random.split(key, len(inputs) + len(hidden))
+    normal, scale = jax.random.normal, widths[0] ** -0.5
+    rest = [
+        {"w": normal(k, (n, m)) * n**-0.5 * (last if m_is_last else 1.0), "b": jnp.zeros(m)}
+        for k, n, m, m_is_last in zip(
+            keys[len(inputs) :],
+            widths[1:],
+            [*widths[2:], out],
+            [*[False] * (len(hidden) - 1), True],
+            strict=True,
+        )
+    ]
+    first = {
+        name: normal(k, (n, widths[1])) * scale for k, (name, n) in zip(keys, inputs.items(), strict=False)
+    }
+    return {"first": first, "bias": jnp.zeros(widths[1]), "rest": rest}
+
+
+def _field(p: Shape, key: Key) -> Params:
+    return perceptron(key, {"x": p.d, "t": 2 * FREQUENCIES.size, "s": p.ds}, p.hidden, p.d, 0.1)
+
+
+def _map(p: Shape, key: Key) -> Params:
+    return perceptron(key, {"z": p.d, "s": p.ds}, p.hidden, p.d)
+
+
+def _gaussian(p: Shape, key: Key) -> Params:
+    if p.state_std:
+        return perceptron(key, {"s": p.ds}, p.hidden, 2 * p.d, 0.01)
+    return {"mean": perceptron(key, {"s": p.ds}, p.hidden, p.d, 0.01), "log_std": jnp.full(p.d, -0.5)}
+
+
+def _deterministic(p: Shape, key: Key) -> Params:
+    return perceptron(key, {"s": p.ds}, p.hidden, p.d, 0.1)
+
+
+def _heads(out: int) -> Callable[[Shape, Key], Params]:
+    def make(p: Shape, key: Key) -> Params:
+        one = lambda k: perceptron(k, {"s": p.ds, "a": p.d}, p.hidden, out)  # noqa: E731
+        return jax.vmap(one)(jax.random.split(key, p.heads))
+
+    return make
+
+
+BUILD: dict[str, Callable[[Shape, Key], Params]] = {
+    "field": _field,
+    "map": _map,
+    "gaussian": _gaussian,
+    "deterministic": _deterministic,
+    "critic": _heads(1),
+    "gaussian-critic": _heads(2),
+    "value": lambda p, key: perceptron(key, {"s": p.ds}, p.hidden, 1),
+    "scalar": lambda p, key: jnp.asarray(p.scalar, jnp.float32),
+}
+
+
+def build(kind: str, shape: Shape, key: Key) -> Params:
+    """Fresh parameters of one trained object. Errors: UnknownName for a kind that does not exist."""
+    if kind not in BUILD:
+        raise unknown("kind of trained object", kind, BUILD)
+    return BUILD[kind](shape, key)
+
+
+def bind(kind: str, params: Params, shape: Shape) -> Any:
+    """The object that losses receive: a policy, a critic (s, a) -> (H, ...), a value s -> (...), or the scalar itself.
+
+    A gaussian-critic binds to a pair of critics: means and standard deviations.
+    """
+    if kind not in BIND:
+        raise unknown("kind of trained object", kind, BIND)
+    return BIND[kind](params, shape)
+
+
+def _bind_field(params: Params, p: Shape) -> policy.Field:
+    def net(x: Array, t: Array, s: Array) -> Array:
+        t = jnp.asarray(t)
+        size = jnp.sqrt(p.path.alpha(t) ** 2 + p.path.sigma(t) ** 2)[..., None]
+        return mlp(params, {"x": x / size, "t": embed(t), "s": s})
+
+    return policy.Field(net, p.path, p.grid, p.d, p.prediction, p.sampler, p.min_std, p.box)
+
+
+def _bind_map(params: Params, p: Shape) -> policy.Map:
+    return policy.Map(lambda s, z: mlp(params, {"z": z, "s": s}), p.d)
+
+
+def _bind_gaussian(params: Params, p: Shape) -> policy.Gaussian:
+    def net(s: Array) -> tuple[Array, Array]:
+        if p.state_std:
+            mean, log_std = jnp.split(mlp(params, {"s": s}), 2, axis=-1)
+        else:
+            mean = mlp(params["mean"], {"s": s})
+            log_std = jnp.broadcast_to(params["log_std"], mean.shape)
+        return mean, jnp.clip(log_std, *LOG_STD)
+
+    return policy.Gaussian(net, p.d, p.squash)
+
+
+def _bind_deterministic(params: Params, p: Shape) -> policy.Deterministic:
+    def net(s: Array) -> Array:
+        a = mlp(params, {"s": s})
+        return a if p.box is None else p.box * jnp.tanh(a)
+
+    return policy.Deterministic(net, p.d)
+
+
+def _heads_of(params: Params, p: Shape, s: Array, a: Array) -> Array:
+    if p.reach is None:
+        return jax.vmap(mlp, (0, None))(params, {"s": s, "a": a})
+    inside = jnp.clip(a, -p.reach, p.reach)
+    out = jax.vmap(mlp, (0, None))(params, {"s": s, "a": inside})
+    fall = 0.5 * jnp.sum(jnp.square(a - inside), axis=-1)
+    return out.at[..., 0].add(-fall)
+
+
+def _bind_gaussian_critic(params: Params, p: Shape) -> tuple[Callable, Callable]:
+    return (
+        lambda s, a: _heads_of(params, p, s, a)[..., 0],
+        lambda s, a: jax.nn.softplus(_heads_of(params, p, s, a)[..., 1]) + 1e-3,
+    )
+
+
+BIND: dict[str, Callable[[Params, Shape], Any]] = {
+    "field": _bind_field,
+    "map": _bind_map,
+    "gaussian": _bind_gaussian,
+    "deterministic": _bind_deterministic,
+    "critic": lambda params, p: lambda s, a: _heads_of(params, p, s, a)[..., 0],
+    "gaussian-critic": _bind_gaussian_critic,
+    "value": lambda params, p: lambda s: mlp(params, {"s": s})[..., 0],
+    "scalar": lambda params, p: params,
+}

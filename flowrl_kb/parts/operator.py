@@ -1,0 +1,89 @@
+"""Improvement operators: which law the actor update asks for. Mechanism axis `operator`.
+
+An operator is known by what each route needs of it: weights on candidates (regression on values), the slope of its
+log-tilt (regression on gradients), a divergence from the reference (pathwise), a surrogate (likelihood ratio).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from flowrl_kb.parts.types import Array
+
+
+class Operator(NamedTuple):
+    """`weights(q (K, ...)) -> (K, ...)`; `slope` d log-tilt / dQ; `penalty` weight and kind; `surrogate(log_ratio, A)`."""
+
+    weights: Callable[[Array], Array] | None = None
+    slope: float | Array | None = None
+    divergence: str | None = None
+    q_weight: float | Array = 1.0
+    penalty_weight: float | Array = 1.0
+    surrogate: Callable[[Array, Array], Array] | None = None
+
+
+def exponential(*, temperature, weight_clip=None) -> Operator:
+    """nu exp(Q / lambda): self-normalised weights, or unnormalised and cut at `weight_clip` when a baseline is given."""
+
+    def weights(q: Array) -> Array:
+        if weight_clip is not None:
+            return jnp.minimum(jnp.exp(q / temperature), weight_clip)
+        return jax.nn.softmax(q / temperature, axis=0)
+
+    return Operator(weights=weights, slope=1.0 / temperature, divergence="reverse-kl", penalty_weight=temperature)
+
+
+def linear(*, temperature) -> Operator:
+    """nu (1 + (Q - mean Q) / lambda)_+, the law of a chi-square penalty, self-normalised over the candidates."""
+
+    def weights(q: Array) -> Array:
+        raw = jnp.maximum(1.0 + (q - jnp.mean(q, axis=0)) / temperature, 0.0)
+        return raw / jnp.sum(raw, axis=0)
+
+    return Operator(weights=weights)
+
+
+def rank() -> Operator:
+    """All weight on the best candidate: N nu F^(N-1)."""
+    return Operator(weights=lambda q: jax.nn.one_hot(jnp.argmax(q, axis=0), q.shape[0], axis=0))
+
+
+def reciprocal(*, q_weight=1.0, bc_weight=1.0) -> Operator:
+    """Expected Q minus a denoising or likelihood error on reference samples (forward KL)."""
+    return Operator(divergence="forward-kl", q_weight=q_weight, penalty_weight=bc_weight)
+
+
+def proximal(*, q_weight=1.0, bc_weight=1.0) -> Operator:
+    """Expected Q minus the squared distance to the coupled reference action."""
+    return Operator(divergence="squared-distance", q_weight=q_weight, penalty_weight=bc_weight)
+
+
+def argmax() -> Operator:
+    """Expected Q and nothing else."""
+    return Operator(divergence=None, penalty_weight=0.0)
+
+
+def identity() -> Operator:
+    """The reference itself: equal weights."""
+    return Operator(weights=lambda q: jnp.full_like(q, 1.0 / q.shape[0]))
+
+
+def trust_region(*, clip, clip_base=None, clip_rate=3.0, entropy_weight=0.0) -> Operator:
+    """The pessimistic clipped ratio min(rho A, clip(rho, 1 +- eps) A); eps grows along steps where `clip_base` is set.
+
+    eps_k = eps_b + (eps - eps_b)(e^{r k/(K-1)} - 1)/(e^r - 1), k = 0 the noisiest step. Source: PPO eq. 7; DPPO app. C.
+    """
+
+    def surrogate(log_ratio: Array, advantage: Array) -> Array:
+        width = clip
+        if clip_base is not None:
+            fraction = jnp.linspace(0.0, 1.0, log_ratio.shape[0])[:, None]
+            width = clip_base + (clip - clip_base) * (jnp.exp(clip_rate * fraction) - 1) / (jnp.exp(clip_rate) - 1)
+        ratio = jnp.exp(log_ratio)
+        return jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - width, 1 + width) * advantage)
+
+    return Operator(surrogate=surrogate, penalty_weight=entropy_weight)

@@ -1,0 +1,53 @@
+"""Relative to which law the target is defined. Mechanism axis `reference`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from flowrl_kb.parts.types import Array, Batch, Key, Models
+
+
+class Reference(NamedTuple):
+    """`keeps_noise`: share of the source action's own noise in a regression target (0 for a flat reference).
+
+    `actions(models, batch, key)` (B, d) are samples; `coupled(models, s, z)` (B, d) is the reference's action for
+    unit noise z.
+    """
+
+    keeps_noise: float
+    actions: Callable[[Models, Batch, Key], Array] | None = None
+    coupled: Callable[[Models, Array, Array], Array] | None = None
+
+
+def uniform() -> Reference:
+    """A flat law: with constant Q the score is zero, so nothing of the source's noise remains in the target."""
+    return Reference(keeps_noise=0.0)
+
+
+def fixed() -> Reference:
+    """The data law: its samples are the batch's actions, its map the frozen behaviour model."""
+    return Reference(
+        keeps_noise=1.0,
+        actions=lambda models, batch, key: batch.a,
+        coupled=lambda models, s, z: models.behaviour.from_noise(z, s),
+    )
+
+
+def previous() -> Reference:
+    """The previous iterate: samples and map of the frozen copy."""
+    return Reference(
+        keeps_noise=1.0,
+        actions=lambda models, batch, key: models.old.sample(key, batch.s),
+        coupled=lambda models, s, z: models.old.from_noise(z, s),
+    )
+
+
+def mixture() -> Reference:
+    """The mixture that the source axis draws from."""
+    return Reference(keeps_noise=1.0)
+
+
+def none() -> Reference:
+    """No reference."""
+    return Reference(keeps_noise=0.0)

@@ -1,0 +1,149 @@
+"""How the value signal reaches the parameters. Mechanism axis `route`: every function is a complete actor loss.
+
+`p` holds the parts that compose.py bound for a cell; see `Parts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from flowrl_kb.parts.direction import Draws
+from flowrl_kb.parts.operator import Operator
+from flowrl_kb.parts.path import coefficients
+from flowrl_kb.parts.reference import Reference
+from flowrl_kb.parts.types import Array, Batch, Key, Models
+
+Scalar = tuple[Array, dict[str, Array]]
+
+
+class Parts(NamedTuple):
+    """The parts of one cell, each bound to its hyper-parameters."""
+
+    operator: Operator
+    reference: Reference
+    source: Callable | None = None
+    direction: Callable | None = None
+    intermediate_value: Callable | None = None
+    likelihood: Callable | None = None
+    space: Callable | None = None
+    error: Callable | None = None
+    scale: Callable | None = None
+    aggregation: Callable | None = None
+    normaliser: Callable | None = None
+    perturb: Callable[[Models, Array, Key], Array] | None = None
+    baseline: Callable[[Models, Array], Array] = lambda models, s: 0.0
+    target_critic: bool = False
+    one_step: bool = False
+    candidates: int = 1
+    support: int = 1
+    control_variate: float = 1.0
+    box: float | None = None
+
+
+def _critic(models: Models, p: Parts):
+    return models.target_critic if p.target_critic else models.critic
+
+
+def _draws(models: Models, batch: Batch, key: Key, p: Parts) -> Draws:
+    k_source, k_direction = jax.random.split(key)
+    a = p.source(models, batch, k_source, p.support)
+    return jax.lax.stop_gradient(p.direction(models.actor, a, k_direction, p.candidates, p.box))
+
+
+def regression_value(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
+    """E sum_k w_k(Q) error_k: a regression on candidates, weighted by the operator."""
+    k_draws, k_head = jax.random.split(key)
+    draws = _draws(models, batch, k_draws, p)
+    q, _ = p.aggregation(_critic(models, p)(batch.s, draws.a), k_head)
+    w = jax.lax.stop_gradient(p.operator.weights(q - p.baseline(models, batch.s)))
+    return jnp.mean(jnp.sum(w * p.error(models.actor, draws, batch.s), axis=0)), {"largest_weight": jnp.mean(w.max(0))}
+
+
+def inference_selection(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
+    """E error: the reference is modelled as it is; no value is read."""
+    return jnp.mean(p.error(models.actor, _draws(models, batch, key, p), batch.s)), {}
+
+
+def _shift(models: Models, batch: Batch, key: Key, p: Parts, draws: Draws) -> Array:
+    """scale(sigma) d log-tilt: by how much the value gradient moves the noise target (before its sign)."""
+    critic = _critic(models, p)
+
+    def q(a: Array) -> Array:
+        return p.aggregation(critic(batch.s, a), key)[0]
+
+    gradient = p.intermediate_value(models.actor, q, draws, batch.s, p.operator.slope)
+    clean, rest = p.aggregation(critic(batch.s, batch.a), key)
+    divisor = p.normaliser(clean, rest, gradient)
+    return p.scale(coefficients(models.actor.path, draws.t)[1]) * p.operator.slope * gradient / divisor
+
+
+def regression_gradient(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
+    """E |eps_theta(x_t) - (eps_nu - shift)|^2: the reference's noise moved against the value gradient."""
+    k_draws, k_head = jax.random.split(key)
+    draws = _draws(models, batch, k_draws, p)
+    noise = draws.eps if p.reference.keeps_noise else jnp.zeros_like(draws.x)
+    target = jax.lax.stop_gradient(noise - _shift(models, batch, k_head, p, draws))
+    return jnp.mean(p.error(models.actor, draws._replace(eps=target), batch.s)), {}
+
+
+def regression_mixed(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
+    """E |eps_theta(x_t) - (eta gradient target + (1 - eta) value target)|^2. Source: RFM (2601.08136).
+
+    eta = 1 is `regression_gradient`, eta = 0 `regression_value`, both with reverse candidates.
+    """
+    k_draws, k_head = jax.random.split(key)
+    draws = _draws(models, batch, k_draws, p)
+    q, _ = p.aggregation(_critic(models, p)(batch.s, draws.a), k_head)
+    by_value = jnp.sum(p.operator.weights(q)[..., None] * draws.eps, axis=0, keepdims=True)
+    by_gradient = -_shift(models, batch, k_head, p, draws)
+    target = jax.lax.stop_gradient(p.control_variate * by_gradient + (1.0 - p.control_variate) * by_value)
+    return jnp.mean(p.error(models.actor, draws._replace(eps=target), batch.s)), {}
+
+
+class Produced(NamedTuple):
+    """A differentiable action (B, d), its log-density and the noise it was made of (None where undefined)."""
+
+    a: Array
+    log_prob: Array | None = None
+    z: Array | None = None
+
+
+def _produce(models: Models, batch: Batch, key: Key, p: Parts) -> Produced:
+    actor: Any = models.actor
+    if p.one_step:
+        draws = _draws(models, batch, key, p)
+        return Produced(actor.x0(draws.x, draws.t, batch.s)[0])
+    if hasattr(actor, "sample_with_log_prob"):
+        return Produced(*actor.sample_with_log_prob(key, batch.s))
+    if callable(actor):
+        z = jax.random.normal(key, batch.a.shape)
+        return Produced(actor(batch.s, z), z=z)
+    return Produced(actor.sample(key, batch.s))
+
+
+def pathwise(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
+    """-eta_Q E Q(a_theta) / normaliser + weight * divergence from the reference; differentiates through the policy."""
+    k_action, k_noise, k_head, k_penalty = jax.random.split(key, 4)
+    produced = _produce(models, batch, k_action, p)
+    a = p.perturb(models, produced.a, k_noise) if p.perturb else produced.a
+    a = a if p.box is None else jnp.clip(a, -p.box, p.box)
+    q, rest = p.aggregation(_critic(models, p)(batch.s, a), k_head)
+    improvement = jnp.mean(q) / p.normaliser(q, rest, None)
+    penalty = p.space(p.operator.divergence, p.reference, produced, models, batch, k_penalty)
+    weight = p.operator.penalty_weight
+    weight = jnp.exp(jax.lax.stop_gradient(models.log_temperature)) if weight is None else weight
+    return -p.operator.q_weight * improvement + weight * penalty, {"penalty": penalty}
+
+
+def likelihood_ratio(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
+    """-E surrogate(log ratio, advantage), averaged over the separate ratios of each action, minus an entropy bonus."""
+    log_ratio = p.likelihood(models, batch)
+    advantage = p.intermediate_value(batch.advantage, log_ratio.shape[0])
+    surrogate = jnp.mean(p.operator.surrogate(log_ratio, advantage))
+    bonus = p.operator.penalty_weight
+    entropy = jnp.mean(models.actor.entropy(batch.s)) if bonus else 0.0
+    return -surrogate - bonus * entropy, {"ratio": jnp.mean(jnp.exp(log_ratio))}

@@ -1,0 +1,64 @@
+"""How a field becomes an action. Conditional axis `sampler`: one transition (mean, standard deviation) each."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from flowrl_kb.parts.path import coefficients
+from flowrl_kb.parts.types import Array, FieldPolicy, Key
+
+
+def _denoised(field: FieldPolicy, x: Array, t: Array, s: Array) -> Array:
+    x0 = field.x0(x, t, s)
+    return x0 if field.box is None else jnp.clip(x0, -field.box, field.box)
+
+
+def ancestral(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]:
+    """The Gaussian posterior of the forward chain between two levels t > u, given the denoised action.
+
+    mean = (alpha_t sigma_u^2 / (alpha_u sigma_t^2)) x + (alpha_u v / sigma_t^2) x0,  std^2 = v sigma_u^2 / sigma_t^2,
+    v = sigma_t^2 - (alpha_t / alpha_u)^2 sigma_u^2. Also called DDPM step. Source: Ho et al. 2020, eq. 6-7, for any
+    Gaussian path. x (..., d), k a step index below K, s (..., ds).
+    """
+    t, u = jnp.broadcast_to(field.grid[k], x.shape[:-1]), field.grid[k + 1]
+    x0 = _denoised(field, x, t, s)
+    (alpha_t, sigma_t), (alpha_u, sigma_u) = coefficients(field.path, t), coefficients(field.path, u)
+    ratio = alpha_t / alpha_u
+    variance = sigma_t**2 - (ratio * sigma_u) ** 2
+    mean = ratio * (sigma_u / sigma_t) ** 2 * x + alpha_u * variance / sigma_t**2 * x0
+    return mean, jnp.sqrt(jnp.maximum(variance, 0.0)) * sigma_u / sigma_t
+
+
+def all_stochastic(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]:
+    """Ancestral step whose standard deviation is at least `min_std`, the last step included.
+
+    Not to be confused with `ancestral`, whose last step has no density. Source: DPPO (2409.00588), section 4.3.
+    """
+    mean, std = ancestral(field, x, k, s)
+    return mean, jnp.maximum(std, field.min_std)
+
+
+def ode(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]:
+    """Euler step of the probability-flow ODE dx/dt = v(x, t); deterministic."""
+    t, u = field.grid[k], field.grid[k + 1]
+    step = (u - t) * field.velocity(x, jnp.broadcast_to(t, x.shape[:-1]), s)
+    return x + step, jnp.zeros((*x.shape[:-1], 1), x.dtype)
+
+
+def start(field: FieldPolicy, z: Array) -> Array:
+    """Unit noise z, scaled to the first grid level where that exceeds one (variance-exploding paths)."""
+    return z * jnp.maximum(field.path.sigma(field.grid[0]), 1.0)
+
+
+def run(field: FieldPolicy, x: Array, s: Array, key: Key | None) -> Array:
+    """All states (K+1, ..., d) of the chain from x; `key` None keeps every step at its mean."""
+
+    def advance(x, k):
+        mean, std = field.step(x, k, s)
+        if key is not None:
+            mean = mean + std * jax.random.normal(jax.random.fold_in(key, k), x.shape)
+        return mean, mean
+
+    _, states = jax.lax.scan(advance, x, jnp.arange(field.grid.shape[0] - 1))
+    return jnp.concatenate([x[None], states])

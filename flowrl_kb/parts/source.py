@@ -1,0 +1,38 @@
+"""From which law the actor's inputs come. Mechanism axis `source`; each returns support actions (M, B, d)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from flowrl_kb.parts.types import Array, Batch, Key, Models
+
+
+def behaviour(models: Models, batch: Batch, key: Key, candidates: int) -> Array:
+    """The data's own action (one candidate)."""
+    return batch.a[None]
+
+
+def replay(models: Models, batch: Batch, key: Key, candidates: int) -> Array:
+    """The stored action of the batch (one candidate)."""
+    return batch.a[None]
+
+
+def previous(models: Models, batch: Batch, key: Key, candidates: int) -> Array:
+    """Fresh actions of the frozen previous policy."""
+    return models.old.sample(key, batch.s, (candidates,))
+
+
+def current(models: Models, batch: Batch, key: Key, candidates: int) -> Array:
+    """Fresh actions of the policy being trained, as constants of the loss."""
+    return jax.lax.stop_gradient(models.actor.sample(key, batch.s, (candidates,)))
+
+
+def uniform(models: Models, batch: Batch, key: Key, candidates: int, radius: float = 1.0) -> Array:
+    """Uniform actions on the box of half-width `radius`."""
+    return jax.random.uniform(key, (candidates, *batch.a.shape), minval=-radius, maxval=radius)
+
+
+def mixture(models: Models, batch: Batch, key: Key, candidates: int) -> Array:
+    """The data's action joined with fresh actions of the previous policy: 1 + `candidates` support actions."""
+    return jnp.concatenate([batch.a[None], previous(models, batch, key, candidates)])

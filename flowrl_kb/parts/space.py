@@ -1,0 +1,41 @@
+"""Where a pathwise penalty compares the policy with its reference. Mechanism axis `space`."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from flowrl_kb.parts.direction import forward
+from flowrl_kb.parts.loss_space import eps as unit_weight
+from flowrl_kb.parts.reference import Reference
+from flowrl_kb.parts.types import Array, Batch, Key, Models
+
+
+def denoising_error(field, draws, s: Array, weight=unit_weight) -> Array:
+    """w(t) |eps_theta(x_t) - eps|^2 of each draw, summed over action dimensions: (K, B)."""
+    residual = field.eps(draws.x, draws.t, s) - draws.eps
+    return weight(field.path, draws.t) * jnp.sum(jnp.square(residual), axis=-1)
+
+
+def action(divergence: str | None, reference: Reference, produced, models: Models, batch: Batch, key: Key) -> Array:
+    """Divergences of the law of the final action, each averaged over the batch.
+
+    reverse-kl: E[log pi(a)] against a flat reference; forward-kl: denoising error on reference samples, averaged over
+    dimensions; squared-distance: mean square distance of produced to reference actions (needs a deterministic policy).
+    """
+    if divergence is None:
+        return jnp.zeros(())
+    if divergence == "reverse-kl":
+        return jnp.mean(produced.log_prob)
+    k_actions, k_noise = jax.random.split(key)
+    samples = reference.actions(models, batch, k_actions)
+    if divergence == "forward-kl":
+        draws = forward(models.actor, samples[None], k_noise, 1, None)
+        return jnp.mean(denoising_error(models.actor, draws, batch.s)) / samples.shape[-1]
+    return jnp.mean(jnp.square(produced.a - samples))
+
+
+def coupled_map(divergence: str, reference: Reference, produced, models: Models, batch: Batch, key: Key) -> Array:
+    """Mean squared distance between the two maps at the same noise: E_z |f_theta(z) - g(z)|^2 / d."""
+    anchor = jax.lax.stop_gradient(reference.coupled(models, batch.s, produced.z))
+    return jnp.mean(jnp.square(produced.a - anchor))

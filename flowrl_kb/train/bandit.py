@@ -1,0 +1,96 @@
+"""Training on bandits: the whole loop in chunks of `lax.scan`, seeds in `vmap`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from flowrl_kb.parts.types import Array, Batch, Key, Method
+from flowrl_kb.tasks import bandits
+from flowrl_kb.tasks.bandits import Bandit
+from flowrl_kb.train.update import State, Trainer
+
+REACH = 1.5
+"""Half-width of the uniform actions with which an on-line run starts."""
+
+
+class Memory(NamedTuple):
+    """Replayed actions (N, d) and their rewards (N,)."""
+
+    a: Array
+    reward: Array
+
+
+class Carry(NamedTuple):
+    """What one seed carries from update to update."""
+
+    state: State
+    memory: Memory | None
+    key: Key
+
+
+def transitions(a: Array, reward: Array) -> Batch:
+    """One-step episodes as a batch."""
+    s = bandits.states(a.shape[:-1])
+    return Batch(s=s, a=a, reward=reward, next_s=s, not_done=jnp.zeros(a.shape[:-1]))
+
+
+def start(trainer: Trainer, task: Bandit, key: Key, replay: int, scale: float) -> Carry:
+    """A fresh run of one seed. Arguments: `replay` capacity of the memory, 0 for offline runs."""
+    k_init, k_memory, k_rest = jax.random.split(key, 3)
+    memory = None
+    if replay:
+        a = jax.random.uniform(k_memory, (replay, task.d), minval=-REACH, maxval=REACH)
+        memory = Memory(a, scale * bandits.reward(task, a))
+    return Carry(trainer.init(k_init), memory, k_rest)
+
+
+def chunk(
+    trainer: Trainer, method: Method, task: Bandit, *, batch: int, envs: int, scale: float
+) -> Callable[[Carry, Array], tuple[Carry, dict[str, Array]]]:
+    """One chunk of updates: (carries with a leading seed axis, steps (n,)) -> (carries, metrics averaged over steps).
+
+    Offline runs draw every batch afresh from the exact behaviour; on-line runs write `envs` executed actions into the
+    memory before each update. Arguments: `scale` multiplies rewards.
+    """
+
+    def draw(carry: Carry, key: Key, step: Array) -> tuple[Memory | None, Batch]:
+        if carry.memory is None:
+            a = bandits.sample(task, key, (batch,))
+            return None, transitions(a, scale * bandits.reward(task, a))
+        k_act, k_draw = jax.random.split(key)
+        new = method.act(trainer.models(carry.state), bandits.states((envs,)), k_act)
+        size = carry.memory.reward.shape[0]
+        at = (step * envs) % size
+        memory = Memory(
+            jax.lax.dynamic_update_slice(carry.memory.a, new, (at, 0)),
+            jax.lax.dynamic_update_slice(carry.memory.reward, scale * bandits.reward(task, new), (at,)),
+        )
+        index = jax.random.randint(k_draw, (batch,), 0, size)
+        return memory, transitions(memory.a[index], memory.reward[index])
+
+    def one(carry: Carry, step: Array) -> tuple[Carry, dict[str, Array]]:
+        key, k_draw, k_update = jax.random.split(carry.key, 3)
+        memory, data = draw(carry, k_draw, step)
+        state, metrics = trainer.update(carry.state, data, k_update, step)
+        return Carry(state, memory, key), metrics
+
+    def run(carry: Carry, steps: Array) -> tuple[Carry, dict[str, Array]]:
+        carry, metrics = jax.lax.scan(one, carry, steps)
+        return carry, jax.tree.map(jnp.nanmean, metrics)
+
+    return jax.jit(jax.vmap(run, in_axes=(0, None)), donate_argnums=0)
+
+
+def sampler(trainer: Trainer, method: Method, n: int) -> Callable[[Any, Key], tuple[Array, Array]]:
+    """n generated and n executed actions of each seed: (states with a seed axis, key) -> two (seeds, n, d)."""
+
+    def one(state: State, key: Key) -> tuple[Array, Array]:
+        models, s = trainer.models(state), bandits.states((n,))
+        k_generate, k_act = jax.random.split(key)
+        return models.actor.sample(k_generate, s), method.act(models, s, k_act)
+
+    return jax.jit(lambda states, key: jax.vmap(one)(states, jax.random.split(key, jax.tree.leaves(states)[0].shape[0])))

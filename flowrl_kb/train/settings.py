@@ -1,0 +1,164 @@
+"""What a run is made of: a method or cell, its hyper-parameters, and how they are overridden."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import yaml
+
+from flowrl_kb.errors import UserError, unknown
+from flowrl_kb.parts import path as paths
+from flowrl_kb.parts.networks import Shape
+from flowrl_kb.parts.types import Array, Path
+
+TRAINING: dict[str, Any] = {
+    "batch": 256,
+    "learning_rate": 3e-4,
+    "target_rate": 0.005,
+    "actor_every": 1,
+    "old_every": 1,
+    "grad_clip": None,
+    "hidden": (256, 256, 256),
+    "heads": 2,
+    "critic": "learned",
+    # off-policy loops
+    "envs": 1,
+    "random_steps": 1000,
+    "replay": 1_000_000,
+    "updates_per_step": 1,
+    # on-policy loops
+    "horizon": 2048,
+    "epochs": 10,
+    "minibatches": 32,
+    "gae_lambda": 0.95,
+}
+"""Defaults of everything about training that a card may leave open."""
+
+PER_OBJECT = ("learning_rate", "target_rate", "hidden", "grad_clip", "every")
+"""Settings that may be given for one trained object, by prefix: `critic_learning_rate`."""
+
+BANDIT = {"hidden": (64, 64), "batch": 128, "learning_rate": 1e-3, "reward_scale": 1.0, "temperature": 0.2}
+AT_MOST = {"candidates": 32, "best_of": 8, "backup_of": 8, "envs": 16}
+"""The bandit preset: small networks, fewer candidates, one temperature that suits rewards of order one."""
+
+
+REACH = 1.5
+"""Where actions are unbounded (bandits), data lie inside [-REACH, REACH]^d."""
+
+
+class Settings(NamedTuple):
+    """A run's method by `name`, its `coordinates`, loss hyper-parameters `hyper` and `training` settings."""
+
+    name: str
+    coordinates: Mapping[str, str]
+    hyper: dict[str, Any]
+    training: dict[str, Any]
+    preset: str = ""
+
+
+def parse(pairs: Sequence[str]) -> dict[str, Any]:
+    """`name=value` pairs, values read as YAML numbers, lists, words. Errors: a pair without an equals sign."""
+    found = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.strip():
+            raise UserError(f"--set: found {pair!r}, expected name=value")
+        found[name.strip().replace("-", "_")] = _value(text.strip())
+    return found
+
+
+def _value(text: str) -> Any:
+    """YAML, but 1e-3 is a number."""
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Apply `--set`. Errors: UnknownName for a name that neither the method nor training knows; wrong types."""
+    hyper, training = dict(settings.hyper), dict(settings.training)
+    known = [*hyper, *training, *(f"{o}_{k}" for o in ("actor", "critic", "value", "behaviour") for k in PER_OBJECT)]
+    for name, value in changes.items():
+        if name not in known:
+            raise unknown("hyper-parameter", name, known)
+        home = hyper if name in hyper else training
+        before = home.get(name)
+        number = isinstance(before, int | float) and not isinstance(before, bool)
+        if number and not isinstance(value, int | float):
+            raise UserError(f"--set {name}: found {value!r}, expected a number such as {before}")
+        if isinstance(before, int) and not isinstance(before, bool) and value != int(value):
+            raise UserError(f"--set {name}: found {value!r}, expected a whole number such as {before}")
+        if name == "critic" and value not in ("learned", "exact"):
+            raise UserError(f"--set critic: found {value!r}, expected learned or exact")
+        if name == "hidden" or name.endswith("_hidden"):
+            value = (value,) if isinstance(value, int) else value
+            if not isinstance(value, list | tuple) or not all(isinstance(v, int) and v > 0 for v in value):
+                raise UserError(f"--set {name}: found {value!r}, expected widths such as [256,256]")
+            value = tuple(value)
+        home[name] = int(value) if isinstance(before, int) and not isinstance(before, bool) else value
+    return settings._replace(hyper=hyper, training=training)
+
+
+def on_bandit(settings: Settings) -> Settings:
+    """The bandit preset, with one line that says what it changed."""
+    hyper, training, said = dict(settings.hyper), dict(settings.training), []
+    for name, value in BANDIT.items():
+        home = training if name in training else hyper
+        if home.get(name, value) != value:
+            home[name] = value
+            said.append(f"{name} {list(value) if isinstance(value, tuple) else value}")
+    for name, most in AT_MOST.items():
+        home = training if name in training else hyper
+        if home.get(name, 0) > most:
+            home[name] = most
+            said.append(f"{name} {most}")
+    training["envs"] = AT_MOST["envs"]
+    return settings._replace(hyper=hyper, training=training, preset="bandit preset: " + ", ".join(said))
+
+
+def path_and_grid(coordinates: Mapping[str, str], steps: int, box: float | None) -> tuple[Path, Array]:
+    """The forward path of a card and its `steps` + 1 decreasing noise levels, the last one clean.
+
+    Where denoised actions are not clipped to a box, the first level keeps a little signal, because there an error of
+    the noise network is multiplied by sigma / alpha.
+    """
+    kind = coordinates.get("path", "vp")
+    if kind == "ve":
+        path = paths.ve()
+        # Levels as in Karras et al. 2022, eq. 5, with rho = 7.
+        u = jnp.linspace(3.0 ** (1 / 7), 0.01 ** (1 / 7), steps)
+        return path, jnp.concatenate([u**7, jnp.zeros(1)])
+    if kind == "linear":
+        top = 1.0 if coordinates.get("prediction") == "velocity" else 0.98
+        return paths.linear(t_max=top), jnp.linspace(top, 0.0, steps + 1)
+    path = paths.vp() if box is not None else paths.vp(t_max=0.95)
+    return path, jnp.linspace(0.9946 if box is not None else 0.95, 0.0, steps + 1)
+
+
+def shapes(settings: Settings, trains: Mapping[str, str], ds: int, d: int, box: float | None) -> dict[str, Shape]:
+    """The `networks.Shape` of every trained object of a method on a task of these dimensions."""
+    cell, hyper, training = settings.coordinates, settings.hyper, settings.training
+    reach = None if box is not None else REACH
+    base = Shape(ds, d, tuple(training["hidden"]), training["heads"], box=box, reach=reach)
+    if "field" in trains.values():
+        path, grid = path_and_grid(cell, int(hyper.get("steps", 10)), box)
+        base = base._replace(path=path, grid=grid)
+        sampler, prediction = cell.get("sampler", "none"), cell.get("prediction", "none")
+        base = base._replace(
+            sampler="ode" if sampler in ("none", "unknown", "not-applicable") else sampler,
+            prediction="eps" if prediction in ("none", "unknown", "not-applicable") else prediction,
+            min_std=hyper.get("min_std") or 0.1,
+        )
+    on_policy = cell.get("setting") == "on-policy"
+    base = base._replace(squash=box is not None and not on_policy, state_std=not on_policy)
+    return {
+        name: base._replace(hidden=tuple(training.get(f"{name}_hidden", training["hidden"]))) for name in trains
+    }

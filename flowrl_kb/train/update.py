@@ -1,0 +1,159 @@
+"""One update of everything a method trains. The only file with optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from flowrl_kb.parts import networks
+from flowrl_kb.parts.networks import Shape
+from flowrl_kb.parts.types import Array, Batch, Key, Method, Models
+
+Params = dict[str, Any]
+
+
+class State(NamedTuple):
+    """Parameters by the name of the trained object, their moving averages, the previous actor, optimizer states."""
+
+    params: Params
+    targets: Params
+    old: Any
+    optimizer: Params
+
+
+class Trainer(NamedTuple):
+    """`init(key) -> State`, `update(state, batch, key, step) -> (State, metrics)`, `models(state) -> Models`.
+
+    `update` is pure and meant to be jitted inside a scan; `step` counts updates from 0 and is the same for all seeds,
+    so that objects with a longer period stay a branch (not a select) under vmap.
+    """
+
+    init: Callable[[Key], State]
+    update: Callable[[State, Batch, Key, Array], tuple[State, Mapping[str, Array]]]
+    models: Callable[[State], Models]
+
+
+def order(method: Method) -> list[str]:
+    """Values and behaviour models first, then the actor, then scalars, each in the order of the declaration."""
+
+    def rank(name: str) -> int:
+        return 2 if method.trains[name] == "scalar" else int(name == "actor")
+
+    return sorted(method.losses, key=rank)
+
+
+def models_of(state: State, trains: Mapping[str, str], shapes: Mapping[str, Shape], fixed: Mapping) -> Models:
+    """The objects that losses read. Arguments: `fixed` gives exact objects that stand in for trained ones."""
+    bound: dict[str, Any] = {}
+    for name, kind in trains.items():
+        here = {name: state.params[name], f"target_{name}": state.targets.get(name)}
+        for role, params in here.items():
+            if params is None:
+                continue
+            thing = networks.bind(kind, params, shapes[name])
+            if kind == "gaussian-critic":
+                thing, bound[role.replace("critic", "spread")] = thing
+            bound[role] = thing
+    bound["old"] = networks.bind(trains["actor"], state.old, shapes["actor"])
+    return Models(**{k: v for k, v in {**bound, **fixed}.items() if k in Models._fields})
+
+
+def make(
+    method: Method,
+    shapes: Mapping[str, Shape],
+    training: Mapping[str, Any],
+    fixed: Mapping[str, Any] | None = None,
+) -> Trainer:
+    """Build the update of a method.
+
+    Each trained object takes the gradient of its own loss with respect to its own parameters; every other object is a
+    constant. Later objects in `order` see the new parameters of earlier ones. Adam; moving averages
+    target <- target + rho (online - target) after every update; `old` follows the actor every `old_every` updates
+    (0: never; the roll-out loop then calls `refresh`).
+
+    Arguments: `shapes` by object; `training` with learning_rate, target_rate, actor_every, old_every, grad_clip, each
+    of which may also be given for one object by its prefix (`critic_learning_rate`); `fixed` exact objects
+    (`critic=exact`), whose losses are then skipped.
+    """
+    fixed = dict(fixed or {})
+    names = [name for name in order(method) if name not in fixed]
+    trains = {name: method.trains[name] for name in names}
+
+    def setting(name: str, what: str, default: Any = None) -> Any:
+        return training.get(f"{name}_{what}", training.get(what, default))
+
+    def optimizer(name: str) -> optax.GradientTransformation:
+        clip = setting(name, "grad_clip")
+        adam = optax.adam(setting(name, "learning_rate", 3e-4))
+        return optax.chain(optax.clip_by_global_norm(clip), adam) if clip else adam
+
+    optimizers = {name: optimizer(name) for name in names}
+    averaged = [name for name in names if method.trains[name] != "scalar"]
+
+    def models(state: State) -> Models:
+        return models_of(state, trains, shapes, fixed)
+
+    def init(key: Key) -> State:
+        keys = jax.random.split(key, len(names))
+        params = {n: networks.build(trains[n], shapes[n], k) for n, k in zip(names, keys, strict=True)}
+        return State(
+            params,
+            {name: params[name] for name in averaged},
+            params["actor"],
+            {name: optimizers[name].init(params[name]) for name in names},
+        )
+
+    def train_one(state: State, name: str, batch: Batch, key: Key) -> tuple[State, dict[str, Array]]:
+        def loss(params: Any) -> tuple[Array, Mapping[str, Array]]:
+            trial = state._replace(params={**state.params, name: params})
+            return method.losses[name](models(trial), batch, key)
+
+        (value, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(state.params[name])
+        change, moments = optimizers[name].update(gradient, state.optimizer[name], state.params[name])
+        state = state._replace(
+            params={**state.params, name: optax.apply_updates(state.params[name], change)},
+            optimizer={**state.optimizer, name: moments},
+        )
+        found = {"loss": value, **metrics}
+        return state, {f"{name}/{k}": jnp.asarray(v, jnp.float32) for k, v in found.items()}
+
+    def update(state: State, batch: Batch, key: Key, step: Array) -> tuple[State, dict[str, Array]]:
+        report: dict[str, Array] = {}
+        before = state.params["actor"]
+        keys = jax.random.split(key, len(names))
+        for name, key_of in zip(names, keys, strict=True):
+            every = setting(name, "every", 1) if name == "actor" else training.get(f"{name}_every", 1)
+            run = lambda s, name=name, key_of=key_of: train_one(s, name, batch, key_of)  # noqa: E731
+            if every > 1:
+                blank = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(run, state)[1])
+                state, metrics = jax.lax.cond(
+                    step % every == 0, run, lambda s, blank=blank: (s, blank), state
+                )
+            else:
+                state, metrics = run(state)
+            report |= metrics
+        targets = {
+            name: jax.tree.map(
+                lambda target, online, rate=setting(name, "target_rate", 0.005): target
+                + rate * (online - target),
+                state.targets[name],
+                state.params[name],
+            )
+            for name in averaged
+        }
+        old, period = state.old, training.get("old_every", 1)
+        if period:
+            # With period one the previous iterate is the actor before this update.
+            old = jax.tree.map(lambda o, b: jnp.where(step % period == 0, b, o), old, before)
+        return state._replace(targets=targets, old=old), report
+
+    return Trainer(init, update, models)
+
+
+def refresh(state: State) -> State:
+    """Make the present actor the previous one, as every roll-out does."""
+    return state._replace(old=state.params["actor"])
