@@ -80,12 +80,17 @@ def list_(json: Json = False) -> None:
 
 @app.command(rich_help_panel=READ)
 def show(id: str, json: Json = False) -> None:
-    """Show one method or variant (`sdac`, `dql:core`) on one screen."""
+    """Show a method or variant (`sdac`, `dql:core`) on one screen; also a rule or a projection by its id."""
     from flowrl_kb.kb import show, terminal
 
     kb = _kb()
-    node = kb.resolve(id)
-    terminal.emit({**show.record(kb, node), "card": node.card}) if json else show.method(kb, node)
+    if id in kb.rules:
+        terminal.emit(kb.rules[id]) if json else show.rule(kb, id)
+    elif id in kb.projections:
+        terminal.emit(show.placements(kb, id)) if json else show.projection(kb, id)
+    else:
+        node = kb.resolve(id, (*kb.rules, *kb.projections))
+        terminal.emit({**show.record(kb, node), "card": node.card}) if json else show.method(kb, node)
 
 
 @app.command(rich_help_panel=READ)
@@ -104,10 +109,10 @@ def axes(axis: Annotated[str | None, typer.Argument()] = None, json: Json = Fals
 @app.command(rich_help_panel=READ)
 def cell(cell: Annotated[str, typer.Argument(metavar="ID|AXIS=VALUE,...")], json: Json = False) -> None:
     """Show a cell: its members, why it is impossible, what lies one step away."""
-    from flowrl_kb.kb import show, terminal
+    from flowrl_kb.kb import answers, terminal
 
     kb = _kb()
-    terminal.emit(show.cell_record(kb, cell)) if json else show.cell(kb, cell)
+    terminal.emit(answers.cell_record(kb, cell)) if json else answers.cell(kb, cell)
 
 
 @app.command(rich_help_panel=READ)
@@ -120,20 +125,20 @@ def query(
     json: Json = False,
 ) -> None:
     """Answer a query: route=pathwise & ~space=path, equiv(sdac, at=same-target-field), near(qvpo, 1)."""
-    from flowrl_kb.kb import show, terminal
+    from flowrl_kb.kb import answers, terminal
 
     found = _kb().query(text, variants)
-    terminal.emit(found) if json else show.answer(found, verbose)
+    terminal.emit(found) if json else answers.answer(found, verbose)
 
 
 @app.command(rich_help_panel=READ)
 def relate(a: str, b: str, json: Json = False) -> None:
     """Say how two methods differ, what is proved or certified the same, and what was not compared."""
-    from flowrl_kb.kb import show, terminal
+    from flowrl_kb.kb import answers, terminal
 
     kb = _kb()
     found = kb.relate(a, b)
-    terminal.emit(found) if json else show.relation(kb, found)
+    terminal.emit(answers.relation_record(found)) if json else answers.relation(kb, found)
 
 
 @app.command(rich_help_panel=READ)
@@ -141,7 +146,7 @@ def classes(
     at: Annotated[str, typer.Option(help="Level of agreement.")] = "same-target-field", json: Json = False
 ) -> None:
     """List the classes of methods that are the same at a level."""
-    from flowrl_kb.kb import show, terminal
+    from flowrl_kb.kb import answers, terminal
     from flowrl_kb.kb.levels import LEVELS
     from flowrl_kb.kb.relations import knowledge
 
@@ -149,7 +154,7 @@ def classes(
     if at not in levels:
         raise unknown("level", at, levels)
     kb = _kb()
-    terminal.emit(knowledge(kb).classes(at)) if json else show.classes(kb, at)
+    terminal.emit(knowledge(kb).classes(at)) if json else answers.classes(kb, at)
 
 
 @app.command("open", rich_help_panel=READ)
@@ -280,9 +285,10 @@ def main(arguments: list[str] | None = None) -> None:
         code = 0
     except Exception as error:
         # Usage errors of the command-line parser; anything else is a defect and keeps its traceback.
-        if not hasattr(error, "format_message"):
+        describe = getattr(error, "format_message", None)
+        if describe is None:
             raise
-        if message := error.format_message():  # empty where the parser printed its help instead
+        if message := describe():  # empty where the parser printed its help instead
             print(f"flowrl-kb: {message}", file=sys.stderr)
         code = getattr(error, "exit_code", 2)
     sys.exit(code if isinstance(code, int) else 0)

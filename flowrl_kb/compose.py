@@ -139,3 +139,20 @@ def published(name: str, hyper: Hyper) -> Method:
     module = import_module(f"flowrl_kb.published.{name}")
     losses = {what: bind(getattr(module, f"{what}_loss"), hyper) for what in module.TRAINS}
     return Method(name, dict(module.TRAINS), losses, bind(module.act, hyper))
+
+
+def hyperparameters(node) -> dict[str, Any]:
+    """The published hyper-parameters of a node (a method or a variant of it), by canonical name."""
+    values = {name: h.value for name, h in node.card.hyperparameters.items()}
+    return values | (dict(node.variant.hyperparameters) if node.variant else {})
+
+
+def of_node(node, composed: bool = False, hyper: Hyper | None = None) -> Method:
+    """The executable of a node of the knowledge base; `hyper` overrides its published hyper-parameters.
+
+    Variants are composed from their coordinates; methods are published unless `composed`.
+    """
+    values = {**hyperparameters(node), **(hyper or {})}
+    if composed or node.variant:
+        return compose(node.id, node.coordinates, values)
+    return published(node.id, values)

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import norm
 
-MARGIN = 0.02
+MARGIN = 0.05
 """Largest relative residual in any block that still counts as equal."""
 ALPHA_EQUAL, ALPHA_DIFFERENT = 0.05, 1e-6
-FLOOR = 1e-3
-"""Blocks are compared relative to their own norm, but never to less than this share of the largest block's norm."""
+FLOOR = 0.2
+"""Blocks are compared relative to their own norm, but never to less than this share of the scenario's largest block."""
 
 
 class Comparison(NamedTuple):
@@ -56,7 +56,7 @@ def compare(p: np.ndarray, c: np.ndarray, margin: float = MARGIN, scale: float |
     """Compare updates p and c, arrays (S, R, B, M) of independent replicates; `scale` None fits a positive one."""
     square_p, se_p = _unbiased_square(p)
     largest = square_p.max(axis=1, keepdims=True)
-    alive = (square_p > FLOOR**2 * largest) & (largest > 0)
+    alive = square_p > 1e-6 * np.maximum(largest, 1e-300)
     reference = np.maximum(square_p, FLOOR**2 * np.maximum(largest, 1e-300))
     weight = np.where(alive, 1.0 / reference, 0.0)
     kappa = _common_scale(p, c, weight) if scale is None else scale

@@ -20,9 +20,9 @@ from flowrl_kb.parts.types import Array, Key, Loss, Method, Path
 FEATURES = 24
 EDGES = (-1.5, 0.0, 1.5)
 """Edges of the log-SNR bins (log alpha^2 / sigma^2)."""
-BATCH = 1024
-CHUNK = 64
-"""Replicates computed by one compiled call."""
+BATCH = 256
+CHUNK, WIDTH = 256, 4
+"""Replicates computed by one compiled call, and how many of them side by side."""
 
 
 class Features(NamedTuple):
@@ -32,16 +32,16 @@ class Features(NamedTuple):
     phase: Array
 
     def __call__(self, *inputs: Array) -> Array:
-        lead = jnp.broadcast_shapes(*(i.shape[:-1] for i in inputs))
-        u = jnp.concatenate([jnp.broadcast_to(i, (*lead, i.shape[-1])) for i in inputs], axis=-1)
-        return jnp.cos(u @ self.weight + self.phase)
+        edges = np.cumsum([0, *(i.shape[-1] for i in inputs)])
+        rows = (self.weight[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True))
+        return jnp.cos(sum((i @ w for i, w in zip(inputs, rows, strict=True)), start=self.phase))
 
 
 def features(seed: int, width: int, bandwidth: float = 1.0) -> Features:
     """Random features of a `width`-dimensional input; a small bandwidth resolves clips."""
-    k_weight, k_phase = jax.random.split(jax.random.PRNGKey(seed))
-    weight = jax.random.normal(k_weight, (width, FEATURES)) / bandwidth
-    return Features(weight, jax.random.uniform(k_phase, (FEATURES,), maxval=2 * jnp.pi))
+    rng = np.random.default_rng(seed)
+    weight = rng.normal(size=(width, FEATURES)) / bandwidth
+    return Features(jnp.asarray(weight, jnp.float32), jnp.asarray(rng.uniform(0, 2 * np.pi, FEATURES), jnp.float32))
 
 
 class Perturbation:
@@ -119,7 +119,7 @@ class Fingerprint:
             one = partial(_gradient, method.losses[slot], slot, method.trains[slot], setting, seed)
 
         def chunk(keys: Array) -> Array:
-            return jax.lax.map(lambda key: jax.vmap(lambda scene: one(scene, key))(scenes), keys)
+            return jax.lax.map(lambda key: jax.vmap(lambda scene: one(scene, key))(scenes), keys, batch_size=WIDTH)
 
         self._chunk, self._key, self._rows = jax.jit(chunk), jax.random.key(1000 + stream, impl="rbg"), []
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from flowrl_kb.errors import Problem, QueryError, nearest
 from flowrl_kb.kb import verdicts
 from flowrl_kb.kb.evaluate import NO, YES, Condition
-from flowrl_kb.kb.nodes import allowed
+from flowrl_kb.kb.nodes import Node, allowed
 from flowrl_kb.kb.schema import UNKNOWN
+from flowrl_kb.kb.source import Loc
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
@@ -29,9 +30,7 @@ def warnings(kb: KB) -> list[Problem]:
     return [*_unknown_axes(kb), *_hyperparameters(kb), *_not_catalogued(kb), *_stale(kb)]
 
 
-def _at(
-    kb: KB, kind: str, id: str, loc: tuple[str | int, ...], message: str, close: str | None = None
-) -> Problem:
+def _at(kb: KB, kind: str, id: str, loc: Loc, message: str, close: str | None = None) -> Problem:
     path, line = kb.place(kind, id, *loc)
     return Problem(path, line, ".".join(map(str, loc)) or id, message, close)
 
@@ -80,13 +79,13 @@ def _axes(kb: KB) -> Iterator[Problem]:
 
 def _coordinates(kb: KB) -> Iterator[Problem]:
     for card in kb.cards.values():
-        places = [
+        places: list[tuple[Loc, str, Loc, str]] = [
             (("coordinates", axis), axis, ("coordinates", axis, "value"), c.value)
             for axis, c in card.coordinates.items()
         ]
         for i, variant in enumerate(card.variants):
             for axis, value in variant.coordinates.items():
-                loc = ("variants", i, "coordinates", axis)
+                loc: Loc = ("variants", i, "coordinates", axis)
                 places.append((loc, axis, loc, value))
         for at_axis, axis, at_value, value in places:
             if ("axis", axis) in kb.broken:
@@ -155,7 +154,7 @@ def _queries(kb: KB) -> Iterator[Problem]:
                 yield _at(kb, kind, id, loc, f"{name}(...) may not be used here: it is derived from rules")
 
 
-def _conditions(kb: KB) -> Iterator[tuple[str, str, tuple[str | int, ...], str]]:
+def _conditions(kb: KB) -> Iterator[tuple[str, str, Loc, str]]:
     for constraint in kb.constraints.values():
         yield "constraint", constraint.id, ("if",), constraint.if_
         yield "constraint", constraint.id, ("then",), constraint.then
@@ -189,8 +188,8 @@ def _constraints(kb: KB) -> Iterator[Problem]:
                 )
 
 
-def _blame(node: object, axes: tuple[str, ...]) -> tuple[str | int, ...]:
-    card, variant = node.card, node.variant  # type: ignore[attr-defined]
+def _blame(node: Node, axes: tuple[str, ...]) -> Loc:
+    card, variant = node.card, node.variant
     if variant is not None:
         index = card.variants.index(variant)
         own = next((axis for axis in axes if axis in variant.coordinates), None)
@@ -208,7 +207,9 @@ def _unknown_axes(kb: KB) -> Iterator[Problem]:
 
 def _hyperparameters(kb: KB) -> Iterator[Problem]:
     for card in kb.cards.values():
-        places = [(("hyperparameters", name), name) for name, h in card.hyperparameters.items() if not h.note]
+        places: list[tuple[Loc, str]] = [
+            (("hyperparameters", name), name) for name, h in card.hyperparameters.items() if not h.note
+        ]
         for i, variant in enumerate(card.variants):
             places += [
                 (("variants", i, "hyperparameters", name), name)

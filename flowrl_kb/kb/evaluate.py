@@ -30,7 +30,10 @@ class Condition:
         """Parse `text` and check its names; raise `QueryError` with column, expected and nearest name."""
         self.kb, self.text, self.query = kb, text, parse(text)
         for leaf in leaves(self.query):
-            (self._check_test if isinstance(leaf, Comparison) else self._check_call)(leaf)
+            if isinstance(leaf, Comparison):
+                self._check_comparison(leaf)
+            else:
+                self._check_call(leaf)
         fields = dict.fromkeys(leaf.field.text for leaf in leaves(self.query) if isinstance(leaf, Comparison))
         self.axes = tuple(field for field in fields if field in kb.axes)
 
@@ -72,7 +75,7 @@ class Condition:
         hint = f"did you mean {close}?" if close else "expected one of " + ", ".join(options[:24])
         return QueryError(self.text, word.at, f"unknown {kind} {word.text!r}; {hint}")
 
-    def _check_test(self, test: Comparison) -> None:
+    def _check_comparison(self, test: Comparison) -> None:
         field = test.field.text
         if field in self.kb.axes:
             axis = self.kb.axes[field]

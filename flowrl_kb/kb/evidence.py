@@ -20,7 +20,10 @@ def status(kb: KB, card: str, axis: str) -> str:
     coordinate = kb.cards[card].coordinates.get(axis)
     if coordinate is None or coordinate.value == UNKNOWN:
         return UNKNOWN
-    certified = any(c.method == card and c.verdict == "equal" for c in kb.verdicts.certificates)
+    slot = kb.axes[axis].slot
+    certified = any(
+        c.method == card and c.slot == slot and c.verdict == "equal" for c in kb.verdicts.certificates
+    )
     tried = [m.verdict for m in kb.verdicts.mutations if m.method == card and m.axis == axis]
     if (
         certified

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 LEVELS = (
     "same-loss",
     "same-update",
@@ -23,6 +25,7 @@ MEANING = {
 _ARROWS = {"same-loss": ("same-update",), "same-update": ("same-update-at-old", "same-target-field")}
 
 
+@cache
 def implied(level: str) -> frozenset[str]:
     """Return the level and all levels that follow from it."""
     found = {level}

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from flowrl_kb.errors import DataError, Problem, unknown
-from flowrl_kb.kb import checks, nodes, verdicts
+from flowrl_kb.kb import checks, verdicts
 from flowrl_kb.kb.explain import explain
-from flowrl_kb.kb.nodes import Node
-from flowrl_kb.kb.schema import Axis, Card, Constraint, Model, Projection, Rule, Term
+from flowrl_kb.kb.nodes import Node, of_card
+from flowrl_kb.kb.schema import Axis, Card, Constraint, Projection, Rule, Term
 from flowrl_kb.kb.source import Loc, Source, read
+from flowrl_kb.kb.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.query import Answer
     from flowrl_kb.kb.relate import Relation
-
-M = TypeVar("M", bound=Model)
 
 
 @dataclass(eq=False)
@@ -34,7 +34,7 @@ class KB:
     rules: dict[str, Rule] = field(default_factory=dict)
     projections: dict[str, Projection] = field(default_factory=dict)
     cards: dict[str, Card] = field(default_factory=dict)
-    verdicts: verdicts.Verdicts = field(default_factory=verdicts.Verdicts)
+    verdicts: Verdicts = field(default_factory=Verdicts)
     warnings: list[Problem] = field(default_factory=list)
     sources: dict[tuple[str, str], tuple[Source, Loc]] = field(default_factory=dict)
     broken: set[tuple[str, str]] = field(default_factory=set)
@@ -42,7 +42,7 @@ class KB:
     @cached_property
     def nodes(self) -> dict[str, Node]:
         """Methods and variants by id (`dql`, `dql:core`)."""
-        return {node.id: node for card in self.cards.values() for node in nodes.of_card(card, self.axes)}
+        return {node.id: node for card in self.cards.values() for node in of_card(card, self.axes)}
 
     @cached_property
     def mechanism(self) -> tuple[Axis, ...]:
@@ -62,12 +62,15 @@ class KB:
                 names.setdefault(alias.lower(), card.id)
         return names
 
-    def resolve(self, name: str) -> Node:
-        """Return the node of an id, name, alias or `method:variant` in any case, or raise `UnknownName`."""
+    def resolve(self, name: str, others: Iterable[str] = ()) -> Node:
+        """Return the node of an id, name, alias or `method:variant` in any case, or raise `UnknownName`.
+
+        `others` are further names that the caller accepts, offered when `name` is misspelt.
+        """
         base, colon, variant = name.strip().partition(":")
         id = self._names.get(base.lower())
         if id is None:
-            raise unknown("method", name, [*self._names, *self.nodes])
+            raise unknown("method", name, [*self._names, *self.nodes, *others])
         node = self.nodes.get(f"{id}:{variant.lower()}" if colon else id)
         if node is None:
             options = [n for n in self.nodes if n.startswith(f"{id}:")]
@@ -131,7 +134,7 @@ def attempt(root: str | Path | None = None) -> tuple[KB, list[Problem]]:
     return kb, problems
 
 
-def _folder(kb: KB, kind: str, folder: str, model: type[M], problems: list[Problem]) -> dict[str, M]:
+def _folder(kb: KB, kind: str, folder: str, model: type[Any], problems: list[Problem]) -> dict[str, Any]:
     objects = {}
     for path in sorted((kb.root / folder).glob("*.yaml")):
         source = read(path, f"{folder}/{path.name}")
@@ -148,7 +151,7 @@ def _folder(kb: KB, kind: str, folder: str, model: type[M], problems: list[Probl
     return objects
 
 
-def _list(kb: KB, kind: str, file: str, model: type[M], problems: list[Problem]) -> dict[str, M]:
+def _list(kb: KB, kind: str, file: str, model: type[Any], problems: list[Problem]) -> dict[str, Any]:
     if not (kb.root / file).exists():
         return {}
     source = read(kb.root / file, file)
@@ -156,7 +159,7 @@ def _list(kb: KB, kind: str, file: str, model: type[M], problems: list[Problem])
     if source.data is not None and not isinstance(source.data, tuple):
         problems.append(source.problem((), "found one object, expected a list"))
         return {}
-    objects: dict[str, M] = {}
+    objects: dict[str, Any] = {}
     for i, data in enumerate(source.data or ()):
         made = _make(kb, kind, model, source, (i,), data, problems)
         if made is not None and made.id in objects:
@@ -167,7 +170,7 @@ def _list(kb: KB, kind: str, file: str, model: type[M], problems: list[Problem])
 
 
 def _make(
-    kb: KB, kind: str, model: type[M], source: Source, loc: Loc, data: Any, problems: list[Problem]
+    kb: KB, kind: str, model: type[Any], source: Source, loc: Loc, data: Any, problems: list[Problem]
 ) -> Any:
     """Validate one object; what was already reported for a scalar is not reported twice."""
     if data is None:

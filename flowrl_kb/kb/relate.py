@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 from flowrl_kb.kb.levels import LEVELS, implied
@@ -58,14 +59,15 @@ def relate(kb: KB, a: str, b: str) -> Relation:
         if (x, y) != (one.id, other.id) and x != y
         for link in links_between(known, x, y)
     ]
-    return Relation(
-        one.id,
-        other.id,
-        tuple(differences(one, other, kb.axes.values())),
-        tuple(links),
-        tuple(core),
-        tuple(_gaps(links)) if one is not other else (),
-    )
+    gaps = _gaps(links) if one is not other else []
+    compared = {(link.a, link.b) for link in core}
+    gaps += [
+        f"cores {x} and {y}"
+        for x, y in product(_cores(kb, one)[1:], _cores(kb, other)[1:])
+        if (x, y) not in compared and one.card is not other.card
+    ]
+    apart = tuple(differences(one, other, kb.axes.values()))
+    return Relation(one.id, other.id, apart, tuple(links), tuple(core), tuple(gaps))
 
 
 def links_between(known: Knowledge, a: str, b: str) -> list[Link]:

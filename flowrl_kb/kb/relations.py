@@ -40,9 +40,6 @@ class Fact:
     variance_ratio: float | None = None
     worst_residual: float | None = None
 
-    def touches(self, a: str, b: str) -> bool:
-        return {self.a, self.b} == {a, b}
-
     def other(self, end: str) -> str:
         return self.b if end == self.a else self.a
 
@@ -73,22 +70,26 @@ def knowledge(kb: KB) -> Knowledge:
 
 
 class Knowledge:
-    """Facts with the questions one asks them."""
+    """Facts, indexed by pair and by level, with the questions one asks them."""
 
     def __init__(self, facts: Iterable[Fact], nodes: tuple[str, ...]):
         self.facts, self.nodes = tuple(facts), nodes
+        self._pairs: dict[frozenset[str], list[Fact]] = {}
+        for fact in self.facts:
+            self._pairs.setdefault(frozenset((fact.a, fact.b)), []).append(fact)
+        self._links: dict[tuple[Kind, str], dict[str, list[Fact]]] = {}
         self._reached: dict[tuple[str, str], dict[str, Proof]] = {}
+        self._classes: dict[str, list[set[str]]] = {}
 
     def between(self, a: str, b: str) -> list[Fact]:
         """Return the facts stated directly about a pair."""
-        return [fact for fact in self.facts if fact.touches(a, b)]
+        return self._pairs.get(frozenset((a, b)), [])
 
     def proofs(self, start: str, level: str) -> dict[str, Proof]:
         """Return the nodes proved equal to `start` at `level`, each with the proof of fewest assumptions."""
         if (start, level) not in self._reached:
-            self._reached[start, level] = _cheapest(
-                start, self._admitted("proved", level), chain=level != "limit"
-            )
+            links = self._linked("proved", level)
+            self._reached[start, level] = _cheapest(start, links, chain=level != "limit")
         return self._reached[start, level]
 
     def equal_to(self, start: str, level: str) -> dict[str, Proof]:
@@ -97,10 +98,9 @@ class Knowledge:
         if level == "limit":
             return found
         members = next(c for c in self.classes(level) if start in c)
+        measured = self._linked("certified", level).get(start, ())
         for member in members - found.keys() - {start}:
-            found[member] = Proof(
-                tuple(f for f in self._admitted("certified", level) if f.touches(start, member))[:1]
-            )
+            found[member] = Proof(tuple(fact for fact in measured if fact.other(start) == member)[:1])
         return found
 
     def refutation(self, a: str, b: str, level: str) -> Fact | None:
@@ -112,13 +112,19 @@ class Knowledge:
         """Return the equivalence classes at a level, largest first, singletons included."""
         if level == "limit":
             raise ValueError("a limit is not transitive and has no classes")
+        if level not in self._classes:
+            self._classes[level] = self._partition(level)
+        return self._classes[level]
+
+    def _partition(self, level: str) -> list[set[str]]:
         classes: list[set[str]] = []
         seen: set[str] = set()
         for node in self.nodes:
             if node not in seen:
-                classes.append({node, *self.proofs(node, level)})
+                classes.append(_reachable(node, self._linked("proved", level)))
                 seen |= classes[-1]
-        equal = {frozenset((f.a, f.b)) for f in self._admitted("certified", level)}
+        measured = self._linked("certified", level)
+        equal = {frozenset((fact.a, fact.b)) for facts in measured.values() for fact in facts}
         merged = bool(equal)
         while merged:
             merged = False
@@ -130,8 +136,16 @@ class Knowledge:
                     break
         return sorted(classes, key=lambda members: (-len(members), min(members)))
 
-    def _admitted(self, kind: Kind, level: str) -> list[Fact]:
-        return [f for f in self.facts if f.kind == kind and f.slot == "actor" and level in implied(f.level)]
+    def _linked(self, kind: Kind, level: str) -> dict[str, list[Fact]]:
+        """Return for each node the actor facts of one kind that settle a level."""
+        if (kind, level) not in self._links:
+            links: dict[str, list[Fact]] = {}
+            for fact in self.facts:
+                if fact.kind == kind and fact.slot == "actor" and level in implied(fact.level):
+                    links.setdefault(fact.a, []).append(fact)
+                    links.setdefault(fact.b, []).append(fact)
+            self._links[kind, level] = links
+        return self._links[kind, level]
 
 
 def proved(kb: KB) -> Iterator[Fact]:
@@ -206,12 +220,18 @@ def declared(kb: KB) -> Iterator[Fact]:
                 )
 
 
-def _cheapest(start: str, facts: Iterable[Fact], chain: bool) -> dict[str, Proof]:
+def _reachable(start: str, links: dict[str, list[Fact]]) -> set[str]:
+    found, frontier = {start}, [start]
+    while frontier:
+        node = frontier.pop()
+        new = {fact.other(node) for fact in links.get(node, ())} - found
+        found |= new
+        frontier += new
+    return found
+
+
+def _cheapest(start: str, links: dict[str, list[Fact]], chain: bool) -> dict[str, Proof]:
     """Search outwards from `start`, preferring few assumptions, then few steps."""
-    links: dict[str, list[Fact]] = {}
-    for fact in facts:
-        links.setdefault(fact.a, []).append(fact)
-        links.setdefault(fact.b, []).append(fact)
     order = count()
     queue = [(0, 0, next(order), start, Proof())]
     done: dict[str, Proof] = {}

@@ -52,7 +52,9 @@ def write(kb: KB, id: str, folder: Path | None = None) -> Path:
     owner = next((c.id for c in kb.cards.values() if id in {a.lower() for a in (c.name, *c.aliases)}), None)
     if owner:
         raise UserError(f"{id} is already a name of {owner}; nothing was written")
-    path = (folder or kb.root / "methods") / f"{id}.yaml"
+    # Cards inside an installed package are not the user's to add to.
+    own = Path(".") if kb.root.name == "_data" else kb.root / "methods"
+    path = (folder or own) / f"{id}.yaml"
     if not path.parent.is_dir():
         raise UserError(f"found no folder {path.parent}, expected one to write to")
     content = text(kb, id)

@@ -30,8 +30,8 @@ class Shape(NamedTuple):
 
     `path`, `grid`, `prediction`, `sampler`, `min_std` and `box` describe a field policy (see `parts.policy.Field`);
     `squash` a Gaussian on a box, `state_std` whether its standard deviation depends on the state, `scalar` where a
-    trained scalar starts. `reach` (unbounded actions only) is the half-width inside which there are data: outside it
-    critics fall off quadratically, because an unconstrained network would extrapolate upwards somewhere.
+    trained scalar starts. `reach` (unbounded actions only) is the half-width inside which there are data: beyond it
+    critics fall as -|a|^2 / 2, as the rewards of bandits do; a free network would extrapolate upwards somewhere.
     """
 
     ds: int
@@ -76,23 +76,26 @@ def mlp(params: Params, inputs: Mapping[str, Array]) -> Array:
 
 def perceptron(key: Key, inputs: Mapping[str, int], hidden: Sequence[int], out: int, last: float = 1.0) -> Params:
     """Parameters of `mlp`: variances 1 / fan-in, biases zero, the last layer scaled by `last`."""
-    widths = [sum(inputs.values()), *hidden]
-    keys = jax.random.split(key, len(inputs) + len(hidden))
-    normal, scale = jax.random.normal, widths[0] ** -0.5
-    rest = [
-        {"w": normal(k, (n, m)) * n**-0.5 * (last if m_is_last else 1.0), "b": jnp.zeros(m)}
-        for k, n, m, m_is_last in zip(
-            keys[len(inputs) :],
-            widths[1:],
-            [*widths[2:], out],
-            [*[False] * (len(hidden) - 1), True],
-            strict=True,
-        )
-    ]
-    first = {
-        name: normal(k, (n, widths[1])) * scale for k, (name, n) in zip(keys, inputs.items(), strict=False)
+    widths = [sum(inputs.values()), *hidden, out]
+    layers = list(zip(widths[:-1], widths[1:], strict=True))
+    # One draw for all weights: each separate draw would be compiled anew.
+    normal = jax.random.normal(key, (sum(n * m for n, m in layers),))
+    weights, at = [], 0
+    for i, (n, m) in enumerate(layers):
+        scale = n**-0.5 * (last if i == len(layers) - 1 else 1.0)
+        weights.append(scale * normal[at : at + n * m].reshape(n, m))
+        at += n * m
+    edges = [0]
+    for n in inputs.values():
+        edges.append(edges[-1] + n)
+    return {
+        "first": {
+            name: weights[0][start:stop]
+            for name, start, stop in zip(inputs, edges[:-1], edges[1:], strict=True)
+        },
+        "bias": jnp.zeros(widths[1]),
+        "rest": [{"w": w, "b": jnp.zeros(w.shape[1])} for w in weights[1:]],
     }
-    return {"first": first, "bias": jnp.zeros(widths[1]), "rest": rest}
 
 
 def _field(p: Shape, key: Key) -> Params:
@@ -188,7 +191,7 @@ def _heads_of(params: Params, p: Shape, s: Array, a: Array) -> Array:
         return jax.vmap(mlp, (0, None))(params, {"s": s, "a": a})
     inside = jnp.clip(a, -p.reach, p.reach)
     out = jax.vmap(mlp, (0, None))(params, {"s": s, "a": inside})
-    fall = 0.5 * jnp.sum(jnp.square(a - inside), axis=-1)
+    fall = 0.5 * jnp.sum(jnp.square(a) - jnp.square(inside), axis=-1)
     return out.at[..., 0].add(-fall)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import inspect
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -69,7 +71,7 @@ def tilt(task: Bandit, *, temperature: float, over: Grid | None = None) -> Law:
     return _normalised(over, log_nu + bandits.reward(task, over.points) / temperature)
 
 
-def best_of(task: Bandit, *, best_of: int, over: Grid | None = None) -> Law:
+def best_of_n(task: Bandit, *, best_of: int, over: Grid | None = None) -> Law:
     """The best of N behaviour samples: N nu F^(N-1), F(a) = P(r(a') <= r(a)).
 
     On a grid the mass of the i-th worst cell is F_i^N - F_(i-1)^N, which sums to one exactly.
@@ -108,6 +110,32 @@ def reciprocal(task: Bandit, *, temperature: float, over: Grid | None = None) ->
     low, high = jax.lax.fori_loop(0, 60, halve, (top, top + temperature))
     mass = jnp.where(nu.mass > 0, nu.mass * temperature / (0.5 * (low + high) - r), 0.0)
     return Law(nu.grid, mass / jnp.sum(mass))
+
+
+PREDICTORS = {
+    "behaviour": behaviour,
+    "boltzmann": boltzmann,
+    "tilt": tilt,
+    "best-of-n": best_of_n,
+    "linear": linear,
+    "reciprocal": reciprocal,
+}
+"""The laws that a card's `law.predictor` may name."""
+
+EXECUTED = ("best-of-n",)
+"""Predictors that describe the executed action; the others describe the generator."""
+
+
+def predict(predictor: str | None, task: Bandit, hyper: Mapping[str, Any]) -> Law | None:
+    """The law that a card predicts, or None where it names none or needs a hyper-parameter that the card lacks."""
+    function = PREDICTORS.get(predictor or "")
+    if function is None:
+        return None
+    wanted = [n for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    needed = [name for name in wanted if name != "over"]
+    if any(hyper.get(name) is None for name in needed):
+        return None
+    return function(task, **{name: hyper[name] for name in needed})
 
 
 def sample(law: Law, key: Key, n: int) -> Array:

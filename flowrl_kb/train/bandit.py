@@ -11,10 +11,13 @@ import jax.numpy as jnp
 from flowrl_kb.parts.types import Array, Batch, Key, Method
 from flowrl_kb.tasks import bandits
 from flowrl_kb.tasks.bandits import Bandit
+from flowrl_kb.train.agent import Agent
+from flowrl_kb.train.evaluate import SAMPLES, expected_reward
+from flowrl_kb.train.settings import REACH
 from flowrl_kb.train.update import State, Trainer
 
-REACH = 1.5
-"""Half-width of the uniform actions with which an on-line run starts."""
+ACT_EVERY = 8
+"""Updates between two rounds of acting on-line."""
 
 
 class Memory(NamedTuple):
@@ -39,7 +42,10 @@ def transitions(a: Array, reward: Array) -> Batch:
 
 
 def start(trainer: Trainer, task: Bandit, key: Key, replay: int, scale: float) -> Carry:
-    """A fresh run of one seed. Arguments: `replay` capacity of the memory, 0 for offline runs."""
+    """A fresh run of one seed. Arguments: `replay` capacity of the memory, 0 for offline runs.
+
+    The memory starts full of uniform actions on [-REACH, REACH]^d.
+    """
     k_init, k_memory, k_rest = jax.random.split(key, 3)
     memory = None
     if replay:
@@ -54,21 +60,26 @@ def chunk(
     """One chunk of updates: (carries with a leading seed axis, steps (n,)) -> (carries, metrics averaged over steps).
 
     Offline runs draw every batch afresh from the exact behaviour; on-line runs write `envs` executed actions into the
-    memory before each update. Arguments: `scale` multiplies rewards.
+    memory before every ACT_EVERY-th update. Arguments: `scale` multiplies rewards.
     """
+
+    def act(carry: Carry, key: Key, step: Array) -> Memory:
+        new = method.act(trainer.models(carry.state), bandits.states((envs,)), key)
+        at = (step // ACT_EVERY * envs) % carry.memory.reward.shape[0]
+        return Memory(
+            jax.lax.dynamic_update_slice(carry.memory.a, new, (at, 0)),
+            jax.lax.dynamic_update_slice(carry.memory.reward, scale * bandits.reward(task, new), (at,)),
+        )
 
     def draw(carry: Carry, key: Key, step: Array) -> tuple[Memory | None, Batch]:
         if carry.memory is None:
             a = bandits.sample(task, key, (batch,))
             return None, transitions(a, scale * bandits.reward(task, a))
         k_act, k_draw = jax.random.split(key)
-        new = method.act(trainer.models(carry.state), bandits.states((envs,)), k_act)
-        size = carry.memory.reward.shape[0]
-        at = (step * envs) % size
-        memory = Memory(
-            jax.lax.dynamic_update_slice(carry.memory.a, new, (at, 0)),
-            jax.lax.dynamic_update_slice(carry.memory.reward, scale * bandits.reward(task, new), (at,)),
+        memory = jax.lax.cond(
+            step % ACT_EVERY == 0, lambda: act(carry, k_act, step), lambda: carry.memory
         )
+        size = memory.reward.shape[0]
         index = jax.random.randint(k_draw, (batch,), 0, size)
         return memory, transitions(memory.a[index], memory.reward[index])
 
@@ -93,4 +104,52 @@ def sampler(trainer: Trainer, method: Method, n: int) -> Callable[[Any, Key], tu
         k_generate, k_act = jax.random.split(key)
         return models.actor.sample(k_generate, s), method.act(models, s, k_act)
 
-    return jax.jit(lambda states, key: jax.vmap(one)(states, jax.random.split(key, jax.tree.leaves(states)[0].shape[0])))
+    def all_seeds(states: State, key: Key) -> tuple[Array, Array]:
+        seeds = jax.tree.leaves(states)[0].shape[0]
+        return jax.vmap(one)(states, jax.random.split(key, seeds))
+
+    return jax.jit(all_seeds)
+
+
+class BanditRun:
+    """A run on a bandit as `drive.Run`: several seeds at once, steps are updates."""
+
+    unit = "updates"
+
+    def __init__(self, agent: Agent, task: Bandit, seeds: int, seed: int, chunk_length: int = 200):
+        training = agent.training
+        self.step, self.chunk_length, self.task = 0, chunk_length, task
+        scale = agent.hyper.get("reward_scale", 1.0)
+        replay = training["replay"] if agent.coordinates.get("setting") == "online-off-policy" else 0
+        key, self.key = jax.random.split(jax.random.key(seed))
+        keys = jax.random.split(key, seeds)
+        begin = jax.vmap(lambda k: start(agent.trainer, task, k, replay, scale))
+        self.carry = jax.jit(begin)(keys)
+        self._chunk = chunk(
+            agent.trainer, agent.method, task, batch=training["batch"], envs=training["envs"], scale=scale
+        )
+        self._sample = sampler(agent.trainer, agent.method, SAMPLES)
+
+    def advance(self, limit: int) -> dict[str, Array]:
+        n = min(limit, self.chunk_length)
+        self.carry, metrics = self._chunk(self.carry, jnp.arange(self.step, self.step + n))
+        jax.block_until_ready(self.carry)
+        self.step += n
+        return metrics
+
+    def samples(self) -> tuple[Array, Array]:
+        """Generated and executed actions (seeds, n, d); the same call on the same state gives the same actions."""
+        return self._sample(self.carry.state, jax.random.fold_in(self.key, self.step))
+
+    def evaluate(self) -> dict[str, Array]:
+        generated, executed = self.samples()
+        return {
+            "reward/generated": expected_reward(self.task, generated),
+            "reward/executed": expected_reward(self.task, executed),
+        }
+
+    def state(self) -> Any:
+        return self.carry
+
+    def load(self, step: int, state: Any) -> None:
+        self.step, self.carry = step, state

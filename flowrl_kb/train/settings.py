@@ -19,7 +19,7 @@ TRAINING: dict[str, Any] = {
     "target_rate": 0.005,
     "actor_every": 1,
     "old_every": 1,
-    "grad_clip": None,
+    "gradient_norm": None,
     "hidden": (256, 256, 256),
     "heads": 2,
     "critic": "learned",
@@ -29,18 +29,18 @@ TRAINING: dict[str, Any] = {
     "replay": 1_000_000,
     "updates_per_step": 1,
     # on-policy loops
-    "horizon": 2048,
+    "rollout": 2048,
     "epochs": 10,
     "minibatches": 32,
     "gae_lambda": 0.95,
 }
 """Defaults of everything about training that a card may leave open."""
 
-PER_OBJECT = ("learning_rate", "target_rate", "hidden", "grad_clip", "every")
+PER_OBJECT = ("learning_rate", "target_rate", "hidden", "gradient_norm", "every")
 """Settings that may be given for one trained object, by prefix: `critic_learning_rate`."""
 
-BANDIT = {"hidden": (64, 64), "batch": 128, "learning_rate": 1e-3, "reward_scale": 1.0, "temperature": 0.2}
-AT_MOST = {"candidates": 32, "best_of": 8, "backup_of": 8, "envs": 16}
+BANDIT = {"hidden": (128, 128), "batch": 128, "learning_rate": 1e-3, "reward_scale": 1.0, "temperature": 0.2}
+AT_MOST = {"candidates": 32, "best_of": 8, "backup_of": 8, "envs": 32}
 """The bandit preset: small networks, fewer candidates, one temperature that suits rewards of order one."""
 
 
@@ -120,8 +120,15 @@ def on_bandit(settings: Settings) -> Settings:
         if home.get(name, 0) > most:
             home[name] = most
             said.append(f"{name} {most}")
-    training["envs"] = AT_MOST["envs"]
+    training |= {"envs": AT_MOST["envs"], "replay": 16_384}
+    for name in [name for name in training if name.endswith(("_hidden", "_learning_rate"))]:
+        del training[name]
     return settings._replace(hyper=hyper, training=training, preset="bandit preset: " + ", ".join(said))
+
+
+def on_gym(settings: Settings) -> Settings:
+    """The card's own settings."""
+    return settings
 
 
 def path_and_grid(coordinates: Mapping[str, str], steps: int, box: float | None) -> tuple[Path, Array]:

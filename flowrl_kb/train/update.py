@@ -75,7 +75,7 @@ def make(
     target <- target + rho (online - target) after every update; `old` follows the actor every `old_every` updates
     (0: never; the roll-out loop then calls `refresh`).
 
-    Arguments: `shapes` by object; `training` with learning_rate, target_rate, actor_every, old_every, grad_clip, each
+    Arguments: `shapes` by object; `training` with learning_rate, target_rate, actor_every, old_every, gradient_norm, each
     of which may also be given for one object by its prefix (`critic_learning_rate`); `fixed` exact objects
     (`critic=exact`), whose losses are then skipped.
     """
@@ -87,7 +87,7 @@ def make(
         return training.get(f"{name}_{what}", training.get(what, default))
 
     def optimizer(name: str) -> optax.GradientTransformation:
-        clip = setting(name, "grad_clip")
+        clip = setting(name, "gradient_norm")
         adam = optax.adam(setting(name, "learning_rate", 3e-4))
         return optax.chain(optax.clip_by_global_norm(clip), adam) if clip else adam
 

@@ -123,3 +123,23 @@ def test_functions_are_found_without_import(tmp_path):
     assert found["rank"].line == 3 and found["rank"].source.endswith("return x") and "b" in found
     assert code.functions(tmp_path / "absent.py") == {}
     assert code.identifier("return") == "return_" and code.identifier("per-step-chain") == "per_step_chain"
+
+
+def test_rules_and_projections_can_be_shown(world, capsys):
+    from flowrl_kb.kb import show
+
+    world.card("ball", "round", "red")
+    world.card("cube", "square", "red")
+    world.rule("r", "shape=round", "shape=square", free=["shape"], assumptions=["p"], certificate="c")
+    world.verdicts(identities=[{"id": "c", "error": 1e-9, "control_error": 0.4, "passed": True}])
+    world.write("taxonomy/projections/p.yaml", {
+        "id": "p", "name": "P", "source": "s", "functions": {"f": [{"value": "curved", "if": "shape=round"}]},
+        "published": [{"method": "cube", "f": "curved"}],
+    })  # fmt: skip
+    kb = world.load()
+    show.rule(kb, "r")
+    out = capsys.readouterr().out
+    assert "relates: ball ~ cube" in out and "c: passed, error 1e-09, control 0.4" in out
+    show.projection(kb, "p")
+    out = capsys.readouterr().out
+    assert "cube\tf\tnone\tcurved\tDIFFERS" in out and "ball\tf\tcurved\tnot placed" in out

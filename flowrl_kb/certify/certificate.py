@@ -1,0 +1,165 @@
+"""Certificates: published against composed, every slot; and mutations, every coordinate.
+
+A classification is tested when the update composed from a card's coordinates equals the update of the published loss,
+and its coordinates bear load when changing one of them makes that comparison fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flowrl_kb import compose
+from flowrl_kb.certify import laboratory as lab
+from flowrl_kb.certify.compare import MARGIN, Comparison, compare
+from flowrl_kb.certify.fingerprint import Fingerprint
+from flowrl_kb.errors import UserError
+from flowrl_kb.kb.cells import violations
+from flowrl_kb.kb.load import KB
+from flowrl_kb.kb.nodes import Node
+from flowrl_kb.parts.types import Method
+
+LOOKS = (256, 1024, 4096, 8192)
+"""Replicates (of 256 samples and three scenarios each) at which a comparison may stop."""
+HYPER = {
+    "temperature": 0.5,
+    "candidates": 8,
+    "best_of": 4,
+    "backup_of": 4,
+    "entropy_samples": 32,
+    "clip": 0.2,
+    "clip_base": 0.1,
+    "weight_clip": 4.0,
+    "min_std": 0.1,
+    "bc_weight": 1.0,
+    "noise_std": 0.2,
+}
+"""Laboratory values of hyper-parameters, so that temperatures, clips and candidate counts suit its laws."""
+SLOT_AXES = {"acting": ("acting",), "critic": ("backup", "critic"), "value": ("critic",)}
+"""Axes whose mutation is looked for outside the actor slot."""
+
+
+def setting(node: Node) -> lab.Setting:
+    """How the laboratory presents a method: actions come from the previous policy where its ratio needs them."""
+    stored = node["route"] == "likelihood-ratio"
+    return lab.Setting(
+        policy=node["policy"],
+        path=node["path"],
+        sampler=node["sampler"],
+        min_std=HYPER["min_std"],
+        data="previous" if stored else "behaviour",
+        distributional=node["critic-output"] == "gaussian",
+    )
+
+
+def laboratory_hyper(node: Node) -> dict[str, Any]:
+    """The node's hyper-parameters with the laboratory's values in place of those that it fixes."""
+    values = compose.hyperparameters(node)
+    return values | {name: HYPER[name] for name in values if name in HYPER and values[name] is not None}
+
+
+def decide(first: Fingerprint, second: Fingerprint, looks=LOOKS, margin: float = MARGIN) -> Comparison:
+    """Grow both fingerprints until the comparison is decided or the looks are used up."""
+    for n in looks:
+        result = compare(first.take(n), second.take(n), margin)
+        if result.verdict != "undecided":
+            break
+    return result
+
+
+def slots(method: Method) -> list[str]:
+    """The slots of a method: each trained object, and acting."""
+    return [*method.losses, "acting"]
+
+
+def fingerprint(method: Method, slot: str, node: Node, stream: int, scenes: lab.Scenario | None = None) -> Fingerprint:
+    """The fingerprint of one slot under the laboratory's presentation of `node`."""
+    return Fingerprint(method, slot, setting(node), lab.drifted() if scenes is None else scenes, stream)
+
+
+def agreement(node: Node, slot: str) -> tuple[Comparison, Fingerprint]:
+    """Compare the published update of a slot with the composed one; also return the published fingerprint."""
+    hyper = laboratory_hyper(node)
+    published = fingerprint(compose.of_node(node, hyper=hyper), slot, node, 1)
+    composed = fingerprint(compose.of_node(node, composed=True, hyper=hyper), slot, node, 2)
+    return decide(published, composed), published
+
+
+def mutants(kb: KB, node: Node, slot: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Every allowed change of one coordinate of the slot: (axis, value, cell).
+
+    Where a constraint couples two axes, the second is moved along (to the first value that is allowed).
+    """
+    own = {axis for axes in SLOT_AXES.values() for axis in axes}
+    for axis in kb.mechanism:
+        if axis.id not in SLOT_AXES[slot] if slot in SLOT_AXES else axis.id in own:
+            continue
+        for value in axis.values:
+            if value.id != node[axis.id]:
+                cell = _allowed(kb, {**node.coordinates, axis.id: value.id}, axis.id)
+                if cell is not None:
+                    yield axis.id, value.id, cell
+
+
+def _allowed(kb: KB, cell: Mapping[str, str], kept: str) -> dict[str, str] | None:
+    """The cell if no constraint forbids it, else the first allowed one with one further mechanism axis changed."""
+    if not violations(kb, cell):
+        return dict(cell)
+    for axis in kb.mechanism:
+        for value in axis.values:
+            if axis.id != kept and value.id != cell[axis.id]:
+                changed = {**cell, axis.id: value.id}
+                if not violations(kb, changed):
+                    return changed
+    return None
+
+
+def mutation_test(kb: KB, node: Node, slot: str, published: Fingerprint) -> list[dict[str, Any]]:
+    """Compare the published update of a slot with every mutant; `not-separated` where they agree."""
+    rows = []
+    for axis, value, cell in mutants(kb, node, slot):
+        row = {"method": node.id, "slot": slot, "axis": axis, "from": node[axis], "to": value}
+        row["with"] = {a: v for a, v in cell.items() if v != node[a] and a != axis}
+        try:
+            method = compose.compose(node.id, cell, HYPER | laboratory_hyper(node))
+            if slot not in slots(method):
+                rows.append({**row, "verdict": "different", "worst_residual": None, "note": f"no {slot} slot"})
+                continue
+            result = decide(published, fingerprint(method, slot, node, 3), LOOKS[:3])
+        except UserError as error:
+            rows.append({**row, "verdict": "undecided", "worst_residual": None, "note": str(error)})
+            continue
+        verdict = {"equal": "not-separated"}.get(result.verdict, result.verdict)
+        rows.append({**row, "verdict": verdict, "worst_residual": round(result.worst_residual, 4)})
+    return rows
+
+
+def certify(kb: KB, node: Node, mutate: bool = True) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """All certificates of one method, with the mutation that serves as negative control, and all mutations."""
+    certificates, mutations = [], []
+    for slot in slots(compose.of_node(node, hyper=laboratory_hyper(node))):
+        result, published = agreement(node, slot)
+        rows = mutation_test(kb, node, slot, published) if mutate else []
+        control = next((r for r in rows if r["verdict"] == "different" and r["worst_residual"]), None)
+        certificates.append(
+            {
+                "method": node.id,
+                "slot": slot,
+                "level": "same-update",
+                "verdict": result.verdict,
+                "worst_residual": round(result.worst_residual, 4),
+                "upper_bound": round(result.upper_bound, 4),
+                "scale": round(result.scale, 4),
+                "variance_ratio": round(result.variance_ratio, 3),
+                "replicates": result.replicates,
+                "margin": MARGIN,
+                "control": control
+                and {
+                    "what": f"{control['axis']}: {control['from']} -> {control['to']}",
+                    "verdict": control["verdict"],
+                    "worst_residual": control["worst_residual"],
+                },
+            }
+        )
+        mutations += rows
+    return certificates, mutations

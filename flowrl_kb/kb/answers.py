@@ -1,0 +1,166 @@
+"""Screens of answers: relations, queries, classes and cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowrl_kb.kb import cells
+from flowrl_kb.kb.levels import MEANING
+from flowrl_kb.kb.query import Answer, describe, number
+from flowrl_kb.kb.relate import Link, Relation
+from flowrl_kb.kb.relations import knowledge
+from flowrl_kb.kb.schema import UNKNOWN
+from flowrl_kb.kb.terminal import heading, table, wrapped
+
+if TYPE_CHECKING:
+    from flowrl_kb.kb.load import KB
+
+
+def link_words(kb: KB, link: Link) -> str:
+    """Return one relation in one line."""
+    fact = link.proof.facts[0]
+    ratio = f"; variance ratio {number(link.variance_ratio)}" if link.variance_ratio is not None else ""
+    if link.kind == "proved":
+        return f"{link.level}, proved: {describe(kb, link.proof)}{ratio}"
+    kept = f"; kept assumptions: {', '.join(link.assumptions)}" if link.assumptions else ""
+    if link.kind == "certified":
+        return f"{link.level}, certified equal (worst residual {number(fact.worst_residual)}){kept}{ratio}"
+    if link.kind == "refuted":
+        return f"different at {link.level}, certified (worst residual {number(fact.worst_residual)}){kept}"
+    if link.kind == "undecided":
+        return f"undecided at {link.level}{kept}"
+    condition = f" if {', '.join(link.assumptions)}" if link.assumptions else ""
+    return f"{link.level}, claimed by a card ({fact.source}){condition}"
+
+
+def relation_record(found: Relation) -> dict[str, Any]:
+    """Return what `relate` prints, as data."""
+
+    def link(one: Link) -> dict[str, Any]:
+        return {
+            "a": one.a,
+            "b": one.b,
+            "level": one.level,
+            "kind": one.kind,
+            "sources": one.proof.sources,
+            "assumptions": one.assumptions,
+            "variance_ratio": one.variance_ratio,
+            "worst_residual": one.proof.facts[0].worst_residual,
+        }
+
+    return {
+        "a": found.a,
+        "b": found.b,
+        "differences": [
+            {"axis": d.axis.id, "kind": d.axis.kind, "slot": d.axis.slot, "a": d.a, "b": d.b}
+            for d in found.differences
+        ],
+        "same_cell": found.same_cell,
+        "links": [link(one) for one in found.links],
+        "core": [link(one) for one in found.core],
+        "not_compared": found.not_compared,
+    }
+
+
+def relation(kb: KB, found: Relation) -> None:
+    """Print how two methods are related: differences, what is the same, the shared core, the gaps."""
+    heading(f"{found.a} and {found.b}, as published")
+    if found.differences:
+        rows = [
+            (
+                d.axis.id + ("" if d.axis.kind == "mechanism" else " *"),
+                d.a,
+                d.b,
+                "" if d.axis.kind == "mechanism" else f"cosmetic when: {d.axis.cosmetic_when}",
+            )
+            for d in found.differences
+        ]
+        table(("differs in (* conditional)", found.a, found.b, ""), rows)
+    else:
+        print("no axis separates them")
+    if found.same_cell and found.a != found.b:
+        print("same cell: all actor mechanism axes agree")
+    for link in found.links:
+        wrapped(link_words(kb, link), "  ")
+    if not found.links and found.a != found.b:
+        print("no proof, certificate or claim relates them as published")
+    if found.core:
+        heading("stripped core")
+        for link in found.core:
+            wrapped(f"{link.a} and {link.b}: {link_words(kb, link)}", "  ")
+    if found.not_compared:
+        wrapped("not compared: " + ", ".join(found.not_compared))
+
+
+def answer(found: Answer, verbose: bool = False) -> None:
+    """Print an answer: members with reasons, candidates, and how complete it is."""
+    heading(f"satisfies ({len(found.satisfies)})")
+    for id in found.satisfies:
+        wrapped(f"{id}: {found.why[id]}" if id in found.why else id, "  ")
+    if found.empty:
+        wrapped(found.empty, "  ")
+    heading(f"may satisfy ({len(found.may)})")
+    if verbose or len(found.may) <= 8:
+        for id in found.may:
+            wrapped(f"{id}: {found.why[id]}" if id in found.why else id, "  ")
+    else:
+        wrapped(", ".join(found.may), "  ")
+    print(f"does not satisfy: {len(found.does_not)}")
+    wrapped(found.completeness)
+
+
+def classes(kb: KB, level: str) -> None:
+    """Print the equivalence classes at a level."""
+    found = [c for c in knowledge(kb).classes(level) if len(c) > 1]
+    print(f"{level}: {MEANING[level]}")
+    for members in found:
+        first, *others = sorted(members)
+        heading("  " + ", ".join([first, *others]))
+        reached = knowledge(kb).equal_to(first, level)
+        for other in others:
+            wrapped(f"{first} ~ {other}: {describe(kb, reached[other])}", "    ")
+    if not found:
+        print("no two nodes are proved or certified equal at this level")
+
+
+def cell_record(kb: KB, text: str) -> dict[str, Any]:
+    """Return what `cell` prints, as data: coordinates, broken constraints, members, nearest, neighbours."""
+    if "=" in text:
+        found = cells.parse(kb, text)
+    else:
+        node = kb.resolve(text)
+        found = {axis.id: node[axis.id] for axis in kb.actor_axes}
+    decided = {axis: value for axis, value in found.items() if value != UNKNOWN}
+    broken = cells.violations(kb, decided)
+    completion = None if broken else cells.possible(kb, None, decided)
+    surely, maybe = cells.members(kb, decided)
+    return {
+        "cell": found,
+        "violates": [{"id": c.id, "because": c.because} for c in broken],
+        "allowed": not broken and completion is not None,
+        "members": [n.id for n in surely],
+        "may": [n.id for n in maybe],
+        "nearest": [(steps, n.id) for steps, n in cells.nearest(kb, decided)] if not surely else [],
+        "neighbours": [
+            (axis, value, [n.id for n in nodes]) for axis, value, nodes in cells.neighbours(kb, decided)
+        ],
+    }
+
+
+def cell(kb: KB, text: str) -> None:
+    """Print a cell: who is in it, or why nobody can be, and what lies one coordinate away."""
+    data = cell_record(kb, text)
+    table(("axis", "value"), data["cell"].items())
+    for broken in data["violates"]:
+        wrapped(f"impossible: constraint {broken['id']} ({broken['because']})")
+    if not data["allowed"] and not data["violates"]:
+        print("impossible: no completion of these coordinates satisfies all constraints")
+    if data["allowed"]:
+        print("members: " + (", ".join(data["members"]) or "none catalogued: an allowed, empty cell"))
+        if data["may"]:
+            print("may be members: " + ", ".join(data["may"]))
+    if data["nearest"]:
+        print("nearest: " + ", ".join(f"{id} (distance {steps})" for steps, id in data["nearest"]))
+    if data["neighbours"]:
+        rows = [(axis, value, ", ".join(ids) or "empty") for axis, value, ids in data["neighbours"]]
+        table(("one step away", "value", "methods"), rows)

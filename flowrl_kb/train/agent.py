@@ -1,0 +1,35 @@
+"""A method made ready for a task: its losses, the networks they train, and the update."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from flowrl_kb.parts.types import Method
+from flowrl_kb.tasks import bandits
+from flowrl_kb.tasks.bandits import Bandit
+from flowrl_kb.train import settings as run_settings
+from flowrl_kb.train import update
+from flowrl_kb.train.settings import Settings
+from flowrl_kb.train.update import Trainer
+
+
+class Agent(NamedTuple):
+    """What the loops need: the method, its trainer, and the settings that both came from."""
+
+    method: Method
+    trainer: Trainer
+    coordinates: Mapping[str, str]
+    hyper: Mapping[str, Any]
+    training: Mapping[str, Any]
+
+
+def make(method: Method, settings: Settings, task: Any) -> Agent:
+    """Join a method with a task (anything with `ds`, `d` and `box`); `critic=exact` puts the reward in the critic's place."""
+    shapes = run_settings.shapes(settings, method.trains, task.ds, task.d, task.box)
+    fixed = {}
+    if settings.training["critic"] == "exact" and isinstance(task, Bandit):
+        exact = bandits.oracle(task, settings.training["heads"], settings.hyper.get("reward_scale", 1.0))
+        fixed = {"critic": exact, "target_critic": exact}
+    trainer = update.make(method, shapes, settings.training, fixed)
+    return Agent(method, trainer, settings.coordinates, settings.hyper, settings.training)

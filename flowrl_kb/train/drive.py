@@ -1,0 +1,117 @@
+"""The host loop that every kind of run shares: progress, logs, checkpoints, interrupts."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from flowrl_kb.train import checkpoint
+from flowrl_kb.train.log import Log
+
+
+class Run(Protocol):
+    """A training run that advances in chunks.
+
+    `unit` names what `step` counts; `advance()` does one chunk of at most `limit` steps and returns its metrics;
+    `evaluate()` returns metrics of the policy; `state()` is everything that the next chunk depends on.
+    """
+
+    unit: str
+    step: int
+
+    def advance(self, limit: int) -> Mapping[str, Any]: ...
+    def evaluate(self) -> Mapping[str, Any]: ...
+    def state(self) -> Any: ...
+    def load(self, step: int, state: Any) -> None: ...
+
+
+@contextmanager
+def interruptible() -> Iterator[list[bool]]:
+    """A flag that the first SIGINT sets; the second one interrupts at once."""
+    flag: list[bool] = []
+
+    def note(signum: int, frame: Any) -> None:
+        if flag:
+            raise KeyboardInterrupt
+        flag.append(True)
+        print("\nstopping after this chunk (again to stop at once)", file=sys.stderr)
+
+    previous = signal.signal(signal.SIGINT, note)
+    try:
+        yield flag
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def drive(
+    run: Run, folder: Path, steps: int, *, evaluate_every: int | None = None, save_every: int | None = None
+) -> bool:
+    """Advance a run to `steps`; False when it was interrupted. Writes metrics and a checkpoint at the end either way.
+
+    Arguments: `evaluate_every`, `save_every` in steps (None: only at the end).
+    """
+    log = Log(folder)
+    evaluated = saved = run.step
+    with interruptible() as stop, _bar(steps, run.unit) as show:
+        while run.step < steps and not stop:
+            before, began = run.step, time.perf_counter()
+            metrics = dict(run.advance(steps - run.step))
+            rate = (run.step - before) / (time.perf_counter() - began)
+            if evaluate_every and (run.step - evaluated >= evaluate_every or run.step >= steps):
+                metrics |= run.evaluate()
+                evaluated = run.step
+            log.write(run.step, {**metrics, "steps_per_second": rate})
+            show(run.step, metrics)
+            if save_every and run.step - saved >= save_every:
+                checkpoint.save(folder, run.step, run.state())
+                saved = run.step
+        checkpoint.save(folder, run.step, run.state())
+    log.close()
+    return run.step >= steps
+
+
+@contextmanager
+def _bar(steps: int, unit: str) -> Iterator[Any]:
+    """A progress bar with rate and time left; on a pipe, about ten plain lines instead."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    began, first, printed = time.perf_counter(), [None], [0]
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.completed:>8.0f}/{task.total:.0f} " + unit),
+        BarColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=steps, rate="compiling", note="")
+
+        def show(step: int, metrics: Mapping[str, Any]) -> None:
+            now = time.perf_counter()
+            # The first chunk compiles; rates are counted from its end.
+            if first[0] is None:
+                first[0] = (now, step)
+                rate = ""
+            else:
+                rate = f"{(step - first[0][1]) / max(now - first[0][0], 1e-9):.0f} {unit}/s"
+            note = f"return {float(metrics['return']):.0f}" if "return" in metrics else ""
+            progress.update(task, completed=step, rate=rate, note=note)
+            if not console.is_terminal and (step * 10 // steps > printed[0] or step >= steps):
+                printed[0] = step * 10 // steps
+                left = (now - first[0][0]) / max(step - first[0][1], 1) * (steps - step)
+                print(
+                    f"{step}/{steps} {unit}, {now - began:.0f} s, {rate or 'compiled'}"
+                    + (f", about {left:.0f} s left" if rate and step < steps else "")
+                    + (f", {note}" if note else ""),
+                    file=sys.stderr,
+                    flush=True,
+                )
+
+        yield show
