@@ -46,7 +46,16 @@ def _error(cell: Coordinates) -> Callable:
     """What a regression minimises: a denoising error for fields, a negative log-likelihood for densities."""
     if cell["likelihood"] == "exact-gaussian":
         return lambda actor, draws, s: -actor.log_prob(s, draws.a)
-    return partial(denoising_error, weight=part("loss-space", cell["loss-space"]))
+    return partial(denoising_error, weight=part("loss-space", _loss_space(cell)))
+
+
+def _unless(cell: Coordinates, axis: str, absent: str, default: str) -> str:
+    """The cell's value on a conditional axis, or the default where the cell comes from a card that had no use for it."""
+    return default if cell[axis] == absent else cell[axis]
+
+
+def _loss_space(cell: Coordinates) -> str:
+    return "eps" if cell["loss-space"] in ("none", "likelihood") else cell["loss-space"]
 
 
 def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
@@ -58,8 +67,10 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
     route, reverse = cell["route"], cell["direction"] == "reverse"
     operator = bound("operator")()
     parts = Parts(operator, bound("reference")(), candidates=hyper.get("candidates", 1), box=hyper.get("box"))
-    if cell["aggregation"] != "none":
-        parts = parts._replace(aggregation=bound("aggregation"), normaliser=part("normaliser", cell["normaliser"]))
+    if route not in ("likelihood-ratio", "inference-selection"):
+        aggregation = bind(part("aggregation", _unless(cell, "aggregation", "none", "min")), hyper)
+        normaliser = part("normaliser", _unless(cell, "normaliser", "standardised", "none"))
+        parts = parts._replace(aggregation=aggregation, normaliser=normaliser)
     parts = parts._replace(target_critic=hyper.get("actor_critic", "online") == "target")
     if route == "likelihood-ratio":
         return parts._replace(likelihood=bound("likelihood"), intermediate_value=bound("intermediate-value"))
@@ -67,11 +78,11 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         one_step = cell["intermediate-value"] == "posterior-mean"
         if cell["temperature-control"] == "dual":
             parts = parts._replace(operator=operator._replace(penalty_weight=None))
-        if cell["acting"] == "noise":
+        if hyper.get("actor_noise_std"):
             from flowrl_kb.parts.acting import perturbed
 
             scaled = cell["temperature-control"] == "noise"
-            parts = parts._replace(perturb=partial(perturbed, noise_std=hyper["noise_std"], scaled=scaled))
+            parts = parts._replace(perturb=partial(perturbed, noise_std=hyper["actor_noise_std"], scaled=scaled))
         parts = parts._replace(space=part("space", cell["space"]), one_step=one_step)
         if not one_step:
             return parts
@@ -84,7 +95,7 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
     )
     if route in ("regression-gradient", "regression-mixed"):
         parts = parts._replace(
-            scale=part("guidance-scale", "score" if cell["guidance-scale"] == "none" else cell["guidance-scale"]),
+            scale=part("guidance-scale", _unless(cell, "guidance-scale", "none", "score")),
             intermediate_value=part("intermediate-value", cell["intermediate-value"]),
             control_variate=hyper.get("control_variate", 1.0),
         )
@@ -95,7 +106,7 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
 
 def actor_loss(cell: Coordinates, hyper: Hyper) -> Loss:
     """The actor loss of a cell: its route, applied to its parts."""
-    return partial(part("route", cell["route"]), p=_parts(cell, {**hyper, "loss_space": cell["loss-space"]}))
+    return partial(part("route", cell["route"]), p=_parts(cell, {**hyper, "loss_space": _loss_space(cell)}))
 
 
 def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
@@ -108,9 +119,13 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     losses = {"actor": actor_loss(cell, hyper)}
     if cell["critic"] not in ("reward", "group"):
         backup = None if cell["backup"] == "none" else bind(part("backup", cell["backup"]), hyper)
-        losses |= bind(part("critic", cell["critic"]), hyper)(backup)
+        output = cell["critic-output"]
+        regress = None if output == "none" else bind(part("critic-output", output), hyper)
+        losses |= bind(part("critic", cell["critic"]), hyper)(backup, regress)
     losses |= bind(part("temperature-control", cell["temperature-control"]), hyper)()
     trains = {"actor": cell["policy"]} | {k: KIND_OF[k] for k in losses if k != "actor"}
+    if "critic" in trains and cell["critic-output"] == "gaussian":
+        trains["critic"] = "gaussian-critic"
     if cell["space"] == "coupled-map":
         losses["behaviour"] = _cloning(cell)
         trains["behaviour"] = "field"

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
 
 
+SLOTS_OF = {"actor": ("actor",), "acting": ("acting",), "backup": ("critic",), "critic": ("critic", "value")}
+"""Certified slots in which the axes of each kind of slot show."""
+
+
 def status(kb: KB, card: str, axis: str) -> str:
     """Return `tested`, `derived`, `asserted` or `unknown` for one coordinate of a card.
 
@@ -20,10 +24,9 @@ def status(kb: KB, card: str, axis: str) -> str:
     coordinate = kb.cards[card].coordinates.get(axis)
     if coordinate is None or coordinate.value == UNKNOWN:
         return UNKNOWN
-    slot = kb.axes[axis].slot
-    certified = any(
-        c.method == card and c.slot == slot and c.verdict == "equal" for c in kb.verdicts.certificates
-    )
+    slots = SLOTS_OF[kb.axes[axis].slot]
+    found = [c.verdict for c in kb.verdicts.certificates if c.method == card and c.slot in slots]
+    certified = bool(found) and set(found) == {"equal"}
     tried = [m.verdict for m in kb.verdicts.mutations if m.method == card and m.axis == axis]
     if (
         certified

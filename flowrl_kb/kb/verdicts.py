@@ -25,7 +25,7 @@ class Certificate(Record):
     """Published losses against the composed cell of one method, in one slot."""
 
     method: str
-    slot: Slot = "actor"
+    slot: str = "actor"  # a trained object, or `acting`
     level: Level
     verdict: Literal["equal", "different", "undecided"]
     worst_residual: float | None = None
@@ -39,6 +39,7 @@ class Mutation(Record):
     """The same comparison with one coordinate changed: a coordinate that bears load makes it fail."""
 
     method: str
+    slot: str = "actor"
     axis: str
     from_: str
     to: str

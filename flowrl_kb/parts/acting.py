@@ -1,6 +1,7 @@
 """What stands between the generator and the executed action. Mechanism axis `acting`.
 
-Each function returns one action (B, d) for each state; `models.critic` is read through the smallest head.
+Each function returns one action (B, d) for each state; critics are read through the smallest head unless said
+otherwise.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ def _pick(a: Array, index: Array) -> Array:
     return jnp.take_along_axis(a, index[None, ..., None], axis=0)[0]
 
 
-def _smallest(models: Models, s: Array, a: Array, critic: str) -> Array:
-    return jnp.min((models.target_critic if critic == "target" else models.critic)(s, a), axis=0)
+def _score(models: Models, s: Array, a: Array, critic: str, aggregation: str = "min") -> Array:
+    heads = (models.target_critic if critic == "target" else models.critic)(s, a)
+    return (jnp.mean if aggregation == "mean" else jnp.min)(heads, axis=0)
 
 
 def identity(models: Models, s: Array, key: Key, *, noise_std=0.0, temperature_control="fixed") -> Array:
@@ -35,18 +37,28 @@ noise = identity
 """One sample plus Gaussian noise; the card's `noise_std` (times a trained scalar) sets it."""
 
 
-def rank(models: Models, s: Array, key: Key, *, best_of, noise_std=0.0, acting_critic="online") -> Array:
-    """The best of N samples by the smallest head, plus exploration noise where listed."""
+def rank(
+    models: Models,
+    s: Array,
+    key: Key,
+    *,
+    best_of,
+    noise_std=0.0,
+    acting_critic="online",
+    acting_aggregation="min",
+) -> Array:
+    """The best of N samples by the smallest (or mean) head, plus exploration noise where listed."""
     k_sample, k_noise = jax.random.split(key)
     a = models.actor.sample(k_sample, s, (best_of,))
-    return perturbed(models, _pick(a, jnp.argmax(_smallest(models, s, a, acting_critic), axis=0)), k_noise, noise_std)
+    best = jnp.argmax(_score(models, s, a, acting_critic, acting_aggregation), axis=0)
+    return perturbed(models, _pick(a, best), k_noise, noise_std)
 
 
 def exponential(models: Models, s: Array, key: Key, *, best_of, acting_temperature, acting_critic="online") -> Array:
     """One of N samples, drawn with softmax weights of the smallest head."""
     k_sample, k_pick = jax.random.split(key)
     a = models.actor.sample(k_sample, s, (best_of,))
-    logits = _smallest(models, s, a, acting_critic) / acting_temperature
+    logits = _score(models, s, a, acting_critic) / acting_temperature
     return _pick(a, jax.random.categorical(k_pick, logits, axis=0))
 
 

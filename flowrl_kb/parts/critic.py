@@ -1,4 +1,7 @@
-"""What the value means. Mechanism axis `critic`: each function returns the losses of the value objects it trains."""
+"""What the value means. Mechanism axis `critic`: each function returns the losses of the value objects it trains.
+
+`backup` values the next state; `regress` (axis `critic-output`) fits the heads to r + gamma backup.
+"""
 
 from __future__ import annotations
 
@@ -10,32 +13,26 @@ import jax.numpy as jnp
 from flowrl_kb.parts.types import Array, Batch, Key, Loss, Models
 
 Backup = Callable[[Models, Batch, Key], Array]
+Regress = Callable[[Models, Batch, Backup, Key], tuple[Array, dict]]
 
 
-def _regress(models: Models, batch: Batch, next_value: Array, discount) -> tuple[Array, dict]:
-    """Sum over heads of the mean squared error to r + gamma (1 - done) next_value."""
-    target = jax.lax.stop_gradient(batch.reward + discount * batch.not_done * next_value)
-    heads = models.critic(batch.s, batch.a)
-    return jnp.mean(jnp.square(heads - target), axis=-1).sum(), {"q": jnp.mean(heads)}
-
-
-def q_pi(backup: Backup, *, discount) -> dict[str, Loss]:
+def q_pi(backup: Backup, regress: Regress) -> dict[str, Loss]:
     """Expected return of the policy: Q <- r + gamma backup(s')."""
-    return {"critic": lambda models, batch, key: _regress(models, batch, backup(models, batch, key), discount)}
+    return {"critic": lambda models, batch, key: regress(models, batch, backup, key)}
 
 
-def q_soft(backup: Backup, *, discount) -> dict[str, Loss]:
+def q_soft(backup: Backup, regress: Regress) -> dict[str, Loss]:
     """Return plus entropy: Q <- r + gamma (min Qbar(s', a') - lambda log pi(a'|s')), lambda the trained temperature."""
 
-    def loss(models: Models, batch: Batch, key: Key):
+    def soft(models: Models, batch: Batch, key: Key) -> Array:
         a, log_prob = models.actor.sample_with_log_prob(key, batch.next_s)
         bonus = -jnp.exp(models.log_temperature) * log_prob
-        return _regress(models, batch, jnp.min(models.target_critic(batch.next_s, a), axis=0) + bonus, discount)
+        return jnp.min(models.target_critic(batch.next_s, a), axis=0) + bonus
 
-    return {"critic": loss}
+    return {"critic": lambda models, batch, key: regress(models, batch, soft, key)}
 
 
-def in_sample(backup: Backup | None, *, discount, expectile) -> dict[str, Loss]:
+def in_sample(backup: Backup | None, regress: Regress, *, expectile) -> dict[str, Loss]:
     """Expectile value of data actions and a critic that bootstraps from it. Source: IQL (2110.06169), eq. 5-6."""
 
     def value(models: Models, batch: Batch, key: Key):
@@ -43,13 +40,13 @@ def in_sample(backup: Backup | None, *, discount, expectile) -> dict[str, Loss]:
         weight = jnp.abs(expectile - (excess < 0))
         return jnp.mean(weight * jnp.square(excess)), {}
 
-    return {
-        "value": value,
-        "critic": lambda models, batch, key: _regress(models, batch, models.value(batch.next_s), discount),
-    }
+    def of_state(models: Models, batch: Batch, key: Key) -> Array:
+        return models.value(batch.next_s)
+
+    return {"value": value, "critic": lambda models, batch, key: regress(models, batch, of_state, key)}
 
 
-def advantage(backup: Backup | None, *, value_weight=0.5) -> dict[str, Loss]:
+def advantage(backup: Backup | None, regress: Regress | None, *, value_weight=0.5) -> dict[str, Loss]:
     """A state value regressed on the returns of fresh roll-outs; advantages are made by the roll-out loop."""
 
     def value(models: Models, batch: Batch, key: Key):

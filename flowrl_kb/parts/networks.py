@@ -163,7 +163,7 @@ def _bind_field(params: Params, p: Shape) -> policy.Field:
 
 
 def _bind_map(params: Params, p: Shape) -> policy.Map:
-    return policy.Map(lambda s, z: mlp(params, {"z": z, "s": s}), p.d)
+    return policy.Map(lambda s, z: mlp(params, {"z": z, "s": s}), p.d, p.box)
 
 
 def _bind_gaussian(params: Params, p: Shape) -> policy.Gaussian:

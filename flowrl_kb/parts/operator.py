@@ -2,6 +2,9 @@
 
 An operator is known by what each route needs of it: weights on candidates (regression on values), the slope of its
 log-tilt (regression on gradients), a divergence from the reference (pathwise), a surrogate (likelihood ratio).
+
+Weights are normalised over the candidates of a state; where a state has one candidate they are normalised over the
+batch, which mixes states and so also reweights them.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ def exponential(*, temperature, weight_clip=None) -> Operator:
     def weights(q: Array) -> Array:
         if weight_clip is not None:
             return jnp.minimum(jnp.exp(q / temperature), weight_clip)
-        return jax.nn.softmax(q / temperature, axis=0)
+        return jax.nn.softmax(q / temperature, axis=0) if len(q) > 1 else q.size * jax.nn.softmax(q / temperature, axis=None)
 
     return Operator(weights=weights, slope=1.0 / temperature, divergence="reverse-kl", penalty_weight=temperature)
 
@@ -41,8 +44,9 @@ def linear(*, temperature) -> Operator:
     """nu (1 + (Q - mean Q) / lambda)_+, the law of a chi-square penalty, self-normalised over the candidates."""
 
     def weights(q: Array) -> Array:
-        raw = jnp.maximum(1.0 + (q - jnp.mean(q, axis=0)) / temperature, 0.0)
-        return raw / jnp.sum(raw, axis=0)
+        axis = 0 if len(q) > 1 else None
+        raw = jnp.maximum(1.0 + (q - jnp.mean(q, axis=axis)) / temperature, 0.0)
+        return raw / (jnp.sum(raw, axis=0) if len(q) > 1 else jnp.mean(raw))
 
     return Operator(weights=weights)
 

@@ -70,16 +70,18 @@ class Field:
 
 @dataclass(frozen=True)
 class Map:
-    """A one-step policy a = net(s, z)."""
+    """A one-step policy a = net(s, z); `sample` clips to the box, the call does not."""
 
     net: Callable[[Array, Array], Array]
     dim: int
+    box: float | None = None
 
     def __call__(self, s: Array, z: Array) -> Array:
         return self.net(s, z)
 
     def sample(self, key: Key, s: Array, lead: tuple[int, ...] = ()) -> Array:
-        return self.net(s, jax.random.normal(key, (*lead, *s.shape[:-1], self.dim)))
+        a = self.net(s, jax.random.normal(key, (*lead, *s.shape[:-1], self.dim)))
+        return a if self.box is None else jnp.clip(a, -self.box, self.box)
 
 
 @dataclass(frozen=True)

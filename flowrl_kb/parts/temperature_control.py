@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
+from flowrl_kb.parts.acting import perturbed
 from flowrl_kb.parts.types import Array, Batch, Key, Loss, Models
 
 
@@ -29,7 +32,7 @@ def dual(*, target_entropy) -> dict[str, Loss]:
     return {"log_temperature": loss}
 
 
-def _mixture_entropy(a: Array, components: int = 3, rounds: int = 30) -> Array:
+def _mixture_entropy(a: Array, components: int, rounds: int = 50) -> Array:
     """Entropy sum_k w_k (log det(2 pi e S_k) / 2 - log w_k) of a Gaussian mixture fitted to a (N, d) by EM.
 
     An upper bound of the mixture's entropy. Components start at quantiles of the first coordinate. Source: DACER, eq. 12.
@@ -56,12 +59,19 @@ def _mixture_entropy(a: Array, components: int = 3, rounds: int = 30) -> Array:
     return jnp.sum(weights * (0.5 * log_det - jnp.log(weights)))
 
 
-def noise(*, target_entropy, entropy_samples) -> dict[str, Loss]:
-    """log alpha (H_mixture - H), H = target_entropy per action dimension; alpha scales acting noise. Source: DACER."""
+def noise(*, target_entropy, entropy_samples, mixture_components=3, noise_std=0.0, box=None) -> dict[str, Loss]:
+    """log alpha (H_mixture - H), H = target_entropy per action dimension; alpha scales acting noise. Source: DACER.
+
+    H_mixture is the entropy of executed actions, acting noise included.
+    """
 
     def loss(models: Models, batch: Batch, key: Key):
-        a = models.actor.sample(key, batch.s, (entropy_samples,))
-        entropy = jax.lax.stop_gradient(jnp.mean(jax.vmap(_mixture_entropy, in_axes=1)(a)))
+        k_sample, k_noise = jax.random.split(key)
+        a = models.actor.sample(k_sample, batch.s, (entropy_samples,))
+        a = perturbed(models, a, k_noise, noise_std, scaled=True)
+        a = a if box is None else jnp.clip(a, -box, box)
+        of_state = jax.vmap(partial(_mixture_entropy, components=mixture_components), in_axes=1)
+        entropy = jax.lax.stop_gradient(jnp.mean(of_state(a)))
         return models.log_temperature * (entropy - target_entropy * models.actor.dim), {"entropy": entropy}
 
     return {"log_temperature": loss}

@@ -10,7 +10,7 @@ import typer
 
 from flowrl_kb.errors import UserError
 
-BANDIT_STEPS = 4000
+BANDIT_STEPS = 3000
 GYM_STEPS = 100_000
 
 
@@ -81,7 +81,8 @@ def _train(asked: dict[str, Any], folder: Path | None, resumed: bool) -> None:
         choice.name, choice.coordinates, {**extra, **choice.hyper}, {**settings.TRAINING, **choice.training}
     )
     on_bandit = asked["task"].startswith("bandit/")
-    chosen = settings.on_bandit(chosen) if on_bandit else settings.on_gym(chosen)
+    steps = asked["steps"] or (BANDIT_STEPS if on_bandit else GYM_STEPS)
+    chosen = settings.on_bandit(chosen, steps) if on_bandit else settings.on_gym(chosen)
     chosen = settings.override(chosen, settings.parse(asked["set"]))
     hyper = {**chosen.hyper, "box": task.box}
     built = (
@@ -90,7 +91,6 @@ def _train(asked: dict[str, Any], folder: Path | None, resumed: bool) -> None:
         else compose.published(choice.card, hyper)
     )
     agent = agents.make(built, chosen, task)
-    steps = asked["steps"] or (BANDIT_STEPS if on_bandit else GYM_STEPS)
 
     from flowrl_kb.train import runs
 

@@ -73,7 +73,8 @@ def make(
     Each trained object takes the gradient of its own loss with respect to its own parameters; every other object is a
     constant. Later objects in `order` see the new parameters of earlier ones. Adam; moving averages
     target <- target + rho (online - target) after every update; `old` follows the actor every `old_every` updates
-    (0: never; the roll-out loop then calls `refresh`).
+    (0: never; the roll-out loop then calls `refresh`). `decay_steps` (None: constant) lets learning rates fall to 5 %
+    along a cosine over so many updates.
 
     Arguments: `shapes` by object; `training` with learning_rate, target_rate, actor_every, old_every, gradient_norm, each
     of which may also be given for one object by its prefix (`critic_learning_rate`); `fixed` exact objects
@@ -86,9 +87,15 @@ def make(
     def setting(name: str, what: str, default: Any = None) -> Any:
         return training.get(f"{name}_{what}", training.get(what, default))
 
+    def period(name: str) -> int:
+        return training.get(f"{name}_every", 1)
+
     def optimizer(name: str) -> optax.GradientTransformation:
-        clip = setting(name, "gradient_norm")
-        adam = optax.adam(setting(name, "learning_rate", 3e-4))
+        clip, rate = setting(name, "gradient_norm"), setting(name, "learning_rate", 3e-4)
+        if training.get("decay_steps"):
+            updates = max(training["decay_steps"] // period(name), 1)
+            rate = optax.cosine_decay_schedule(rate, updates, alpha=0.05)
+        adam = optax.adam(rate)
         return optax.chain(optax.clip_by_global_norm(clip), adam) if clip else adam
 
     optimizers = {name: optimizer(name) for name in names}
@@ -126,7 +133,7 @@ def make(
         before = state.params["actor"]
         keys = jax.random.split(key, len(names))
         for name, key_of in zip(names, keys, strict=True):
-            every = setting(name, "every", 1) if name == "actor" else training.get(f"{name}_every", 1)
+            every = period(name)
             run = lambda s, name=name, key_of=key_of: train_one(s, name, batch, key_of)  # noqa: E731
             if every > 1:
                 blank = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(run, state)[1])
@@ -145,10 +152,10 @@ def make(
             )
             for name in averaged
         }
-        old, period = state.old, training.get("old_every", 1)
-        if period:
+        old, renewal = state.old, training.get("old_every", 1)
+        if renewal:
             # With period one the previous iterate is the actor before this update.
-            old = jax.tree.map(lambda o, b: jnp.where(step % period == 0, b, o), old, before)
+            old = jax.tree.map(lambda o, b: jnp.where(step % renewal == 0, b, o), old, before)
         return state._replace(targets=targets, old=old), report
 
     return Trainer(init, update, models)

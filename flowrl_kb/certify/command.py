@@ -1,0 +1,110 @@
+"""`flowrl-kb certify`: run certificates and, with --write, store their verdicts."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from flowrl_kb.kb.load import KB, load
+from flowrl_kb.kb.nodes import Node
+from flowrl_kb.kb.verdicts import card_hash
+
+
+def certify(
+    methods: Annotated[list[str] | None, typer.Argument(help="Ids to certify; all when none is given.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Store the verdicts in taxonomy/verdicts.json.")] = False,
+    mutations: Annotated[bool, typer.Option(help="Change every coordinate in turn as well.")] = True,
+    pairs: Annotated[bool, typer.Option(help="Compare all pairs of actor updates (only when no id is given).")] = True,
+    laws: Annotated[bool, typer.Option("--laws", help="Train on two bandits and measure the reached laws.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Repeat what is still fresh.")] = False,
+) -> None:
+    """Test classifications: published against composed updates, mutations, pairs, identities, laws."""
+    from flowrl_kb.certify import identities, store
+    from flowrl_kb.certify.doctor import require_sound_numerics
+
+    kb = load()
+    chosen = [kb.resolve(name) for name in methods] if methods else [kb.nodes[id] for id in kb.cards]
+    require_sound_numerics()
+    data = store.read(kb)
+    data["identities"] = identities.run()
+    for row in data["identities"]:
+        print(f"identity {row['id']}: error {row['error']:.1e}, control {row['control_error']:.2g}")
+    failed = [row["id"] for row in data["identities"] if not row["passed"]]
+    for node in chosen:
+        if not laws and (force or not _fresh(data, node, mutations)):
+            failed += _certify_one(kb, node, mutations, data)
+        if laws:
+            _law(kb, node, data, force)
+        if write:
+            store.write(kb, data)
+    if pairs and not methods and not laws and (force or data.get("pairs_hash") != _pairs_hash(kb)):
+        _pairs(kb, data)
+    if write:
+        store.write(kb, data)
+        print(f"wrote {store.path(kb).relative_to(kb.root)}")
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+        raise typer.Exit(1)
+
+
+def _fresh(data: dict[str, Any], node: Node, mutations: bool) -> bool:
+    """Whether the stored certificates of a method were made from its present card and code."""
+    from flowrl_kb.certify.store import code_hash
+
+    now = (card_hash(node.card), code_hash(node.id))
+    rows = [c for c in data["certificates"] if c["method"] == node.id]
+    mutated = any(m["method"] == node.id for m in data["mutations"]) or not mutations
+    return bool(rows) and mutated and all((c["card_hash"], c["code_hash"]) == now for c in rows)
+
+
+def _certify_one(kb: KB, node: Node, mutations: bool, data: dict[str, Any]) -> list[str]:
+    from flowrl_kb.certify.certificate import certify as run
+    from flowrl_kb.certify.store import code_hash, replaced
+
+    began = time.perf_counter()
+    certificates, mutants = run(kb, node, mutations)
+    for row in certificates:
+        row |= {"card_hash": card_hash(node.card), "code_hash": code_hash(node.id)}
+        note = f"residual {row['worst_residual']:.3f} < {row['upper_bound']:.3f}, scale {row['scale']:.3g}"
+        control = f"; control {row['control']['what']}: {row['control']['verdict']}" if row["control"] else ""
+        print(f"{node.id} {row['slot']}: {row['verdict']} ({note}){control}")
+    for row in mutants:
+        if row["verdict"] != "different":
+            print(f"  {row['slot']} {row['axis']}: {row['from']} -> {row['to']}: {row['verdict']} {row.get('note', '')}")
+    print(f"{node.id}: {len(mutants)} mutations, {time.perf_counter() - began:.0f} s", flush=True)
+    data["certificates"] = replaced(data["certificates"], certificates, lambda r: r["method"] == node.id)
+    if mutations:
+        data["mutations"] = replaced(data["mutations"], mutants, lambda r: r["method"] == node.id)
+    return [f"{row['method']}:{row['slot']}" for row in certificates if row["verdict"] == "different"]
+
+
+def _pairs_hash(kb: KB) -> str:
+    from flowrl_kb.certify.store import code_hash
+
+    return code_hash(*sorted(kb.cards)) + "".join(card_hash(kb.cards[id])[:4] for id in sorted(kb.cards))
+
+
+def _pairs(kb: KB, data: dict[str, Any]) -> None:
+    from flowrl_kb.certify import pairs
+
+    rows = pairs.table(kb)
+    for row in rows:
+        if row["verdict"] != "different":
+            ratio = f"variance ratio {row['variance_ratio']:.3g}, scale {row['scale']:.3g}"
+            print(f"{row['a']} and {row['b']}, {row['level']}: {row['verdict']} ({row['worst_residual']:.3f}; {ratio})")
+    counts = {v: sum(r["verdict"] == v for r in rows) for v in ("equal", "different", "undecided")}
+    print("pairs: " + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()))
+    data["pairs"], data["pairs_hash"] = rows, _pairs_hash(kb)
+
+
+def _law(kb: KB, node: Node, data: dict[str, Any], force: bool) -> None:
+    from flowrl_kb.certify.laws import measure
+    from flowrl_kb.certify.store import replaced
+
+    rows = measure(kb, node, force)
+    for row in rows:
+        distance = "none" if row["distance"] is None else f"{row['distance']:.4f} (exact samples {row['reference_distance']:.4f})"
+        print(f"{node.id} on {row['task']}: {row['kind']}, {row['metric']} {distance} {row['note']}", flush=True)
+    data["laws"] = replaced(data["laws"], rows, lambda r: r["method"] == node.id)

@@ -1,0 +1,55 @@
+"""Verdicts on disk: which are still fresh, and how new ones are merged in without losing the others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from flowrl_kb.kb.load import KB
+from flowrl_kb.kb.verdicts import SCHEMA
+
+PACKAGE = Path(__file__).resolve().parents[1]
+SHARED = ("compose.py", "parts", "certify/laboratory.py", "certify/fingerprint.py", "certify/compare.py")
+"""Sources that every update certificate depends on, beside the method's own published losses."""
+
+
+def code_hash(*names: str) -> str:
+    """16 hex digits of the shared sources and the named published modules."""
+    digest = hashlib.sha256()
+    for name in (*SHARED, *(f"published/{name}.py" for name in names)):
+        path = PACKAGE / name
+        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def path(kb: KB) -> Path:
+    return kb.root / "taxonomy" / "verdicts.json"
+
+
+def read(kb: KB) -> dict[str, Any]:
+    """The stored verdicts as plain data, or an empty set."""
+    empty = {key: [] for key in ("certificates", "mutations", "pairs", "identities", "laws")}
+    if not path(kb).exists():
+        return {"schema": SCHEMA, "made": {}, **empty}
+    return {**empty, **json.loads(path(kb).read_text(encoding="utf-8"))}
+
+
+def replaced(rows: list[dict], new: list[dict], same: Callable[[dict], bool]) -> list[dict]:
+    """`rows` without those for which `same` holds, plus `new`, in a stable order."""
+    merged = [row for row in rows if not same(row)] + new
+    return sorted(merged, key=lambda row: json.dumps({k: row[k] for k in row if isinstance(row[k], str)}, sort_keys=True))
+
+
+def write(kb: KB, data: dict[str, Any]) -> None:
+    """Write all verdicts in one step, so that an interrupted run leaves the old file or the new one."""
+    data["made"] = {name: version(name) for name in ("jax", "jaxlib", "numpy")}
+    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    temporary = path(kb).with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path(kb))

@@ -1,0 +1,59 @@
+"""What a critic head outputs, and so how it is regressed on a Bellman target. Conditional axis `critic-output`.
+
+Each function is the loss of all heads for a `backup(models, batch, key) -> (B,)` that values the next state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from flowrl_kb.parts.types import Array, Batch, Critic, Key, Models
+
+Backup = Callable[[Models, Batch, Key], Array]
+
+
+def _target(models: Models, batch: Batch, backup: Backup, key: Key, discount) -> Array:
+    return jax.lax.stop_gradient(batch.reward + discount * batch.not_done * backup(models, batch, key))
+
+
+def scalar(models: Models, batch: Batch, backup: Backup, key: Key, *, discount):
+    """Sum over heads of the mean squared error to r + gamma (1 - done) backup(s')."""
+    heads = models.critic(batch.s, batch.a)
+    target = _target(models, batch, backup, key, discount)
+    return jnp.mean(jnp.square(heads - target), axis=-1).sum(), {"q": jnp.mean(heads)}
+
+
+def _drawn(models: Models, key: Key) -> Critic:
+    """A critic whose heads all equal one return, drawn within three deviations from the head of smallest mean."""
+
+    def heads(s: Array, a: Array) -> Array:
+        means, spreads = models.target_critic(s, a), models.target_spread(s, a)
+        smallest = jnp.argmin(means, axis=0)[None]
+        mean, spread = (jnp.take_along_axis(x, smallest, axis=0) for x in (means, spreads))
+        z = jnp.clip(jax.random.normal(key, mean.shape[1:]), -3.0, 3.0)
+        return jnp.broadcast_to(mean + spread * z, means.shape)
+
+    return heads
+
+
+def gaussian(models: Models, batch: Batch, backup: Backup, key: Key, *, discount, spread_clip, spread_bias):
+    """Gaussian likelihood of the return, rescaled: errors of the mean and of the variance over the spread's own power.
+
+    m^2 + b times [(mu - y)^2 / 2 (sigma^2 + b)] and times [sigma (sigma^2 - (y_z - mu)^2) / (sigma^3 + b)], where all but
+    the leading mu and sigma are constants, y values the mean of the next head, y_z a return drawn from it, cut at mu +-
+    spread_clip m, and m is the batch mean of the averaged spread. Source: DSAC-T (2310.05858), section IV; b = spread_bias.
+    """
+    k_next, k_draw = jax.random.split(key)
+    y = _target(models, batch, backup, k_next, discount)
+    y_z = _target(models._replace(target_critic=_drawn(models, k_draw)), batch, backup, k_next, discount)
+    mean, spread = models.critic(batch.s, batch.a), models.spread(batch.s, batch.a)
+    typical = jnp.mean(models.target_spread(batch.s, batch.a), axis=-1, keepdims=True)
+    mu, sigma, typical = jax.lax.stop_gradient((mean, spread, typical))
+    gap = jnp.clip(y_z - mu, -spread_clip * typical, spread_clip * typical)
+    scale = jnp.square(typical) + spread_bias
+    of_mean = scale / (jnp.square(sigma) + spread_bias) * 0.5 * jnp.square(mean - y)
+    of_spread = scale / (sigma**3 + spread_bias) * (jnp.square(sigma) - jnp.square(gap)) * spread
+    return jnp.mean(of_mean + of_spread, axis=-1).sum(), {"q": jnp.mean(mean), "spread": jnp.mean(spread)}
