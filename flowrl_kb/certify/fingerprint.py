@@ -67,7 +67,10 @@ class Perturbation:
         return features(self.seed, lab.CONTEXT)(s) @ self.theta[1]
 
     def heads(self, s: Array, a: Array) -> Array:
-        return jnp.einsum("...f,hf->...h", features(self.seed, lab.CONTEXT + lab.DIM)(s, a), self.theta)
+        return jnp.einsum("...f,hf->...h", features(self.seed, lab.CONTEXT + lab.DIM)(s, a), self.theta[:2])
+
+    def spread(self, s: Array, a: Array) -> Array:
+        return jnp.einsum("...f,hf->...h", features(self.seed, lab.CONTEXT + lab.DIM)(s, a), self.theta[2:])
 
     def value(self, s: Array) -> Array:
         return features(self.seed, lab.CONTEXT)(s) @ self.theta[0]
@@ -82,6 +85,7 @@ SHAPES = {
     "gaussian": (2, FEATURES, lab.DIM),
     "deterministic": (1, FEATURES, lab.DIM),
     "critic": (2, FEATURES),
+    "gaussian-critic": (4, FEATURES),
     "value": (1, FEATURES),
     "scalar": (1, 1),
 }

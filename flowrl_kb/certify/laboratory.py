@@ -145,6 +145,16 @@ def q_heads(bumps: Bumps, extra: Callable[[Array, Array], Array] | None = None) 
     return heads
 
 
+def spread_heads(bumps: Bumps, extra: Callable[[Array, Array], Array] | None = None) -> Callable[[Array, Array], Array]:
+    """Standard deviations (s, a) -> (H, ...) of a distributional critic, plus a trained perturbation (..., H)."""
+
+    def heads(s: Array, a: Array) -> Array:
+        spread = 0.5 + 0.2 * jnp.tanh(q_heads(bumps)(s, a))
+        return spread if extra is None else spread + jnp.moveaxis(extra(s, a), -1, 0)
+
+    return heads
+
+
 def state_value(bumps: Bumps, extra: Callable[[Array], Array] | None = None) -> Callable[[Array], Array]:
     """A state value: the first head at the context itself, plus a trained perturbation."""
     return lambda s: q_heads(bumps)(s, 0.5 * s)[0] + (0.0 if extra is None else extra(s))
@@ -198,7 +208,6 @@ def models(setting: Setting, scene: Scenario, perturb: dict[str, object]) -> Mod
         return getattr(perturb[name], attribute) if name in perturb else None
 
     frozen = Setting("field", "linear" if setting.path == "none" else setting.path, "ode", 0.1, "behaviour")
-    spread = lambda s, a: 0.5 + 0.2 * jnp.tanh(q_heads(scene.target_critic)(s, a))  # noqa: E731
     return Models(
         actor=policy("current", perturb.get("actor")),
         target_actor=policy("averaged"),
@@ -206,8 +215,8 @@ def models(setting: Setting, scene: Scenario, perturb: dict[str, object]) -> Mod
         behaviour=_policy(frozen, law(scene, "behaviour"), perturb.get("behaviour")),
         critic=q_heads(scene.critic, get("critic", "heads")),
         target_critic=q_heads(scene.target_critic),
-        spread=spread,
-        target_spread=spread,
+        spread=spread_heads(scene.critic, get("critic", "spread") if setting.distributional else None),
+        target_spread=spread_heads(scene.target_critic),
         value=state_value(scene.critic, get("value", "value")),
         target_value=state_value(scene.target_critic),
         log_temperature=perturb["log_temperature"].scalar() if "log_temperature" in perturb else jnp.log(jnp.array(0.3)),

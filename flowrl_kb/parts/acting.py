@@ -27,14 +27,16 @@ def _score(models: Models, s: Array, a: Array, critic: str, aggregation: str = "
     return (jnp.mean if aggregation == "mean" else jnp.min)(heads, axis=0)
 
 
-def identity(models: Models, s: Array, key: Key, *, noise_std=0.0, temperature_control="fixed") -> Array:
-    """One sample, plus Gaussian noise where the card lists an exploration noise."""
+def identity(models: Models, s: Array, key: Key) -> Array:
+    """One sample."""
+    return models.actor.sample(key, s)
+
+
+def noise(models: Models, s: Array, key: Key, *, noise_std, temperature_control="fixed", box=None) -> Array:
+    """One sample plus Gaussian noise of deviation `noise_std`, times the trained scalar where one drives it."""
     k_sample, k_noise = jax.random.split(key)
-    return perturbed(models, models.actor.sample(k_sample, s), k_noise, noise_std, temperature_control == "noise")
-
-
-noise = identity
-"""One sample plus Gaussian noise; the card's `noise_std` (times a trained scalar) sets it."""
+    a = perturbed(models, models.actor.sample(k_sample, s), k_noise, noise_std, temperature_control == "noise")
+    return a if box is None else jnp.clip(a, -box, box)
 
 
 def rank(

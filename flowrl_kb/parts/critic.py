@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 
 from flowrl_kb.parts.types import Array, Batch, Key, Loss, Models

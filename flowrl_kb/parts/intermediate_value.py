@@ -1,7 +1,8 @@
 """How Q, defined on clean actions, acts on noisy ones. Mechanism axis `intermediate-value`.
 
-Each function returns the action gradient of the intermediate value at x, in units of Q: (M, B, d). `q(a) -> (..., B)`
-is the aggregated critic at the batch's states, `slope` the derivative of the log-tilt.
+Each function returns the gradient of the intermediate log-tilt at x, (M, B, d). `q(a) -> (..., B)` is the aggregated
+critic at the batch's states; `slope(g)` is the derivative of the log-tilt in Q, given the action gradients g of Q where
+they are read, so that a normaliser may depend on them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from flowrl_kb.parts.path import coefficients
 from flowrl_kb.parts.types import Array, FieldPolicy
 
 Value = Callable[[Array], Array]
+Slope = Callable[[Array], Array]
 
 
 def gradient(q: Value, a: Array) -> Array:
@@ -23,24 +25,27 @@ def gradient(q: Value, a: Array) -> Array:
     return jax.grad(lambda points: jnp.sum(q(points)))(a)
 
 
-def naive(field: FieldPolicy, q: Value, draws: Draws, s: Array, slope) -> Array:
+def naive(field: FieldPolicy, q: Value, draws: Draws, s: Array, slope: Slope) -> Array:
     """grad Q(x_t): the clean critic read at the noisy action."""
-    return gradient(q, draws.x)
+    g = gradient(q, draws.x)
+    return slope(g) * g
 
 
-def posterior_mean(field: FieldPolicy, q: Value, draws: Draws, s: Array, slope) -> Array:
+def posterior_mean(field: FieldPolicy, q: Value, draws: Draws, s: Array, slope: Slope) -> Array:
     """grad_x Q(E[a | x_t]) with the denoised action of the current field. Also called Tweedie guidance."""
-    return gradient(lambda x: q(field.x0(x, draws.t, s)), draws.x)
+    a, pull_back = jax.vjp(lambda x: field.x0(x, draws.t, s), draws.x)
+    g = gradient(q, a)
+    return slope(g) * pull_back(g)[0]
 
 
-def soft(field: FieldPolicy, q: Value, draws: Draws, s: Array, slope) -> Array:
+def soft(field: FieldPolicy, q: Value, draws: Draws, s: Array, slope: Slope) -> Array:
     """grad log-mean-exp(Q / lambda) over reverse candidates: (1/alpha) sum_k w_k grad Q(a_k).
 
     Source: iDEM (2402.06121), eq. 9, with the factor 1/alpha that a variance-preserving path needs.
     """
-    w = jax.nn.softmax(slope * q(draws.a), axis=0)
-    mixed = jnp.sum(w[..., None] * gradient(q, draws.a), axis=0, keepdims=True)
-    return mixed / coefficients(field.path, draws.t)[0]
+    g = gradient(q, draws.a)
+    w = jax.nn.softmax(slope(g) * q(draws.a), axis=0)
+    return slope(g) * jnp.sum(w[..., None] * g, axis=0, keepdims=True) / coefficients(field.path, draws.t)[0]
 
 
 def return_(advantage: Array, steps: int, *, denoising_discount=1.0) -> Array:

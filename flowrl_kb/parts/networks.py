@@ -32,6 +32,8 @@ class Shape(NamedTuple):
     `squash` a Gaussian on a box, `state_std` whether its standard deviation depends on the state, `scalar` where a
     trained scalar starts. `reach` (unbounded actions only) is the half-width inside which there are data: beyond it
     critics fall as -|a|^2 / 2, as the rewards of bandits do; a free network would extrapolate upwards somewhere.
+    `waves` are angular frequencies whose sines and cosines of each action coordinate join the network's input, for
+    laws that are much narrower than the unit box.
     """
 
     ds: int
@@ -48,6 +50,7 @@ class Shape(NamedTuple):
     state_std: bool = True
     scalar: float = 0.0
     reach: float | None = None
+    waves: tuple[float, ...] = ()
 
 
 def mish(x: Array) -> Array:
@@ -64,6 +67,19 @@ def embed(t: Array) -> Array:
     """Cosines and sines of the noise level: t (...,) -> (..., 16)."""
     angle = jnp.pi * t[..., None] * FREQUENCIES
     return jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], axis=-1)
+
+
+def features(x: Array, waves: Sequence[float]) -> Array:
+    """Coordinates with their sines and cosines: x (..., d) -> (..., d (1 + 2 len(waves)))."""
+    parts = [x]
+    for w in waves:
+        parts += [jnp.sin(w * x), jnp.cos(w * x)]
+    return jnp.concatenate(parts, axis=-1) if waves else x
+
+
+def wide(p: Shape) -> int:
+    """Length of `features`."""
+    return p.d * (1 + 2 * len(p.waves))
 
 
 def mlp(params: Params, inputs: Mapping[str, Array]) -> Array:
@@ -99,11 +115,11 @@ def perceptron(key: Key, inputs: Mapping[str, int], hidden: Sequence[int], out: 
 
 
 def _field(p: Shape, key: Key) -> Params:
-    return perceptron(key, {"x": p.d, "t": 2 * FREQUENCIES.size, "s": p.ds}, p.hidden, p.d, 0.1)
+    return perceptron(key, {"x": wide(p), "t": 2 * FREQUENCIES.size, "s": p.ds}, p.hidden, p.d, 0.1)
 
 
 def _map(p: Shape, key: Key) -> Params:
-    return perceptron(key, {"z": p.d, "s": p.ds}, p.hidden, p.d)
+    return perceptron(key, {"z": wide(p), "s": p.ds}, p.hidden, p.d)
 
 
 def _gaussian(p: Shape, key: Key) -> Params:
@@ -118,7 +134,7 @@ def _deterministic(p: Shape, key: Key) -> Params:
 
 def _heads(out: int) -> Callable[[Shape, Key], Params]:
     def make(p: Shape, key: Key) -> Params:
-        one = lambda k: perceptron(k, {"s": p.ds, "a": p.d}, p.hidden, out)  # noqa: E731
+        one = lambda k: perceptron(k, {"s": p.ds, "a": wide(p)}, p.hidden, out)  # noqa: E731
         return jax.vmap(one)(jax.random.split(key, p.heads))
 
     return make
@@ -157,13 +173,13 @@ def _bind_field(params: Params, p: Shape) -> policy.Field:
     def net(x: Array, t: Array, s: Array) -> Array:
         t = jnp.asarray(t)
         size = jnp.sqrt(p.path.alpha(t) ** 2 + p.path.sigma(t) ** 2)[..., None]
-        return mlp(params, {"x": x / size, "t": embed(t), "s": s})
+        return mlp(params, {"x": features(x / size, p.waves), "t": embed(t), "s": s})
 
     return policy.Field(net, p.path, p.grid, p.d, p.prediction, p.sampler, p.min_std, p.box)
 
 
 def _bind_map(params: Params, p: Shape) -> policy.Map:
-    return policy.Map(lambda s, z: mlp(params, {"z": z, "s": s}), p.d, p.box)
+    return policy.Map(lambda s, z: mlp(params, {"z": features(z, p.waves), "s": s}), p.d, p.box)
 
 
 def _bind_gaussian(params: Params, p: Shape) -> policy.Gaussian:
@@ -188,9 +204,9 @@ def _bind_deterministic(params: Params, p: Shape) -> policy.Deterministic:
 
 def _heads_of(params: Params, p: Shape, s: Array, a: Array) -> Array:
     if p.reach is None:
-        return jax.vmap(mlp, (0, None))(params, {"s": s, "a": a})
+        return jax.vmap(mlp, (0, None))(params, {"s": s, "a": features(a, p.waves)})
     inside = jnp.clip(a, -p.reach, p.reach)
-    out = jax.vmap(mlp, (0, None))(params, {"s": s, "a": inside})
+    out = jax.vmap(mlp, (0, None))(params, {"s": s, "a": features(inside, p.waves)})
     fall = 0.5 * jnp.sum(jnp.square(a) - jnp.square(inside), axis=-1)
     return out.at[..., 0].add(-fall)
 

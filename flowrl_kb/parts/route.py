@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from flowrl_kb.parts import intermediate_value as intermediate_values
 from flowrl_kb.parts.direction import Draws
 from flowrl_kb.parts.operator import Operator
 from flowrl_kb.parts.path import coefficients
@@ -54,12 +55,24 @@ def _draws(models: Models, batch: Batch, key: Key, p: Parts) -> Draws:
     return jax.lax.stop_gradient(p.direction(models.actor, a, k_direction, p.candidates, p.box))
 
 
+def _value(models: Models, batch: Batch, key: Key, p: Parts):
+    """The aggregated critic a -> q(a) at the batch's states."""
+    critic = _critic(models, p)
+    return lambda a: p.aggregation(critic(batch.s, a), key)[0]
+
+
+def _divisor(models: Models, batch: Batch, key: Key, p: Parts, gradient: Array | None = None) -> Array:
+    """What values are divided by: a statistic of Q at the batch's actions, or of its gradients where they are read."""
+    q, rest = p.aggregation(_critic(models, p)(batch.s, batch.a), key)
+    return p.normaliser(q, rest, gradient)
+
+
 def regression_value(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
     """E sum_k w_k(Q) error_k: a regression on candidates, weighted by the operator."""
     k_draws, k_head = jax.random.split(key)
     draws = _draws(models, batch, k_draws, p)
-    q, _ = p.aggregation(_critic(models, p)(batch.s, draws.a), k_head)
-    w = jax.lax.stop_gradient(p.operator.weights(q - p.baseline(models, batch.s)))
+    q = _value(models, batch, k_head, p)(draws.a) - p.baseline(models, batch.s)
+    w = jax.lax.stop_gradient(p.operator.weights(q / _divisor(models, batch, k_head, p)))
     return jnp.mean(jnp.sum(w * p.error(models.actor, draws, batch.s), axis=0)), {"largest_weight": jnp.mean(w.max(0))}
 
 
@@ -69,16 +82,13 @@ def inference_selection(models: Models, batch: Batch, key: Key, p: Parts) -> Sca
 
 
 def _shift(models: Models, batch: Batch, key: Key, p: Parts, draws: Draws) -> Array:
-    """scale(sigma) d log-tilt: by how much the value gradient moves the noise target (before its sign)."""
-    critic = _critic(models, p)
+    """scale(sigma) grad log-tilt: by how much the value gradient moves the noise target (before its sign)."""
 
-    def q(a: Array) -> Array:
-        return p.aggregation(critic(batch.s, a), key)[0]
+    def slope(gradient: Array) -> Array:
+        return p.operator.slope / _divisor(models, batch, key, p, gradient)
 
-    gradient = p.intermediate_value(models.actor, q, draws, batch.s, p.operator.slope)
-    clean, rest = p.aggregation(critic(batch.s, batch.a), key)
-    divisor = p.normaliser(clean, rest, gradient)
-    return p.scale(coefficients(models.actor.path, draws.t)[1]) * p.operator.slope * gradient / divisor
+    guidance = p.intermediate_value(models.actor, _value(models, batch, key, p), draws, batch.s, slope)
+    return p.scale(coefficients(models.actor.path, draws.t)[1]) * guidance
 
 
 def regression_gradient(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
@@ -97,8 +107,10 @@ def regression_mixed(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar
     """
     k_draws, k_head = jax.random.split(key)
     draws = _draws(models, batch, k_draws, p)
-    q, _ = p.aggregation(_critic(models, p)(batch.s, draws.a), k_head)
-    by_value = jnp.sum(p.operator.weights(q)[..., None] * draws.eps, axis=0, keepdims=True)
+    q = _value(models, batch, k_head, p)
+    divisor = _divisor(models, batch, k_head, p, intermediate_values.gradient(q, draws.a))
+    w = p.operator.weights(q(draws.a) / divisor)
+    by_value = jnp.sum(w[..., None] * draws.eps, axis=0, keepdims=True)
     by_gradient = -_shift(models, batch, k_head, p, draws)
     target = jax.lax.stop_gradient(p.control_variate * by_gradient + (1.0 - p.control_variate) * by_value)
     return jnp.mean(p.error(models.actor, draws._replace(eps=target), batch.s)), {}

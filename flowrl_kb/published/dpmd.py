@@ -10,8 +10,8 @@ def actor_loss(models, batch, key, *, temperature, candidates):
     """Reweighted score matching for one mirror-descent step from the previous policy.
 
     L = E sum_k w_k |eps_theta(alpha a_k + sigma eps_k, t_k, s) - eps_k|^2, a_k ~ pi_old(.|s), w = softmax_k of
-    min_i Q_i(s, a_k) / lambda, an estimate of exp(Q / lambda) / Z(s). Source: policy mirror descent version of reweighted
-    score matching. batch.s (B, ds); candidates = number of a_k for each state; each a_k has its own t_k and eps_k.
+    min_i Q_i(s, a_k) / lambda, an estimate of exp(Q / lambda) / Z(s). batch.s (B, ds); candidates = number of a_k
+    for each state, each with its own t_k and eps_k. Source: mirror-descent version of reweighted score matching.
     """
 
     def one(key_k):
@@ -39,7 +39,7 @@ def critic_loss(models, batch, key, *, discount):
 
 
 def act(models, s, key, *, best_of, noise_std):
-    """Best of `best_of` samples by the smaller critic, plus Gaussian noise. Source: official relax/network/diffv2.py."""
+    """Best of `best_of` samples by the smaller critic, plus Gaussian noise. Source: official network/diffv2.py."""
     k_sample, k_noise = jax.random.split(key)
     a = models.actor.sample(k_sample, s, (best_of,))
     best = jnp.argmax(jnp.min(models.critic(s, a), axis=0), axis=0)

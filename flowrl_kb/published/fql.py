@@ -20,10 +20,10 @@ def teacher_actions(field, s, z, box):
 
 
 def behaviour_loss(models, batch, key):
-    """Conditional flow matching on the data, E |v_theta(x_t, t, s) - (eps - a)|^2 / d with x_t on the straight path.
+    """Conditional flow matching on the data, x_t on the straight path: E |v_theta(x_t, t, s) - (eps - a)|^2 / d.
 
-    Source: flow-matching loss of the behaviour policy (section 4); official agents/fql.py, bc_flow_loss, whose time
-    runs from noise to data.
+    Source: flow-matching loss of the behaviour policy (section 4); official agents/fql.py, bc_flow_loss, whose
+    time runs from noise to data.
     """
     k_time, k_noise = jax.random.split(key)
     t = models.behaviour.path.sample_t(k_time, batch.a.shape[:1])
@@ -35,8 +35,8 @@ def behaviour_loss(models, batch, key):
 def actor_loss(models, batch, key, *, bc_weight, box=None):
     """One-step policy that maximises Q while it stays near the flow's output for the same noise.
 
-    L = alpha E |mu_omega(s, z) - mu_theta(s, z)|^2 / d - E mean_i Q_i(s, clip mu_omega(s, z)). Source: distillation and Q
-    loss (section 4); official agents/fql.py, whose distance uses the unclipped action. bc_weight = alpha.
+    L = alpha E |mu_omega(s, z) - mu_theta(s, z)|^2 / d - E mean_i Q_i(s, clip mu_omega(s, z)). bc_weight = alpha.
+    Source: distillation and Q loss (section 4); official agents/fql.py, whose distance uses the unclipped action.
     """
     z = jax.random.normal(key, batch.a.shape)
     a = models.actor(batch.s, z)

@@ -45,8 +45,9 @@ def critic_loss(models, batch, key, *, discount):
     return sum(jnp.mean((q - target) ** 2) for q in models.critic(batch.s, batch.a)), {}
 
 
-def act(models, s, key, *, noise_std):
+def act(models, s, key, *, noise_std, box=None):
     """One policy action plus Gaussian exploration noise."""
     k_sample, k_noise = jax.random.split(key)
     a = models.actor.sample(k_sample, s)
-    return a + noise_std * jax.random.normal(k_noise, a.shape)
+    a = a + noise_std * jax.random.normal(k_noise, a.shape)
+    return a if box is None else jnp.clip(a, -box, box)

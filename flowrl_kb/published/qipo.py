@@ -10,9 +10,10 @@ TRAINS = {"actor": "field", "critic": "critic"}
 def actor_loss(models, batch, key, *, temperature, candidates):
     """Energy-weighted conditional flow matching on a support set of actions.
 
-    L = E sum_j g_j |v_theta(x_j, t_j, s) - (eps_j - a_j)|^2, x = (1 - t) a + t eps, g = softmax_j(beta min_i Q_i(s, a_j)),
-    a_0 the data's action and a_1..a_M drawn by the policy of the last renewal. Source: eq. 5.2 with Algorithm 2, the
-    straight path in place of diffusion. temperature = 1 / beta, candidates = M; models.old is the renewed policy.
+    L = E sum_j g_j |v_theta(x_j, t_j, s) - (eps_j - a_j)|^2, x = (1 - t) a + t eps, g = softmax_j(beta Q(s, a_j)),
+    a_0 the data's action and a_1..a_M drawn by the policy of the last renewal. temperature = 1 / beta,
+    candidates = M; models.old is the renewed policy. Source: eq. 5.2 with Algorithm 2, the straight path in place
+    of diffusion.
     """
     k_support, k_time, k_noise = jax.random.split(key, 3)
     fresh = jnp.stack([models.old.sample(k, batch.s) for k in jax.random.split(k_support, candidates)])
@@ -27,14 +28,15 @@ def actor_loss(models, batch, key, *, temperature, candidates):
 
 
 def critic_loss(models, batch, key, *, discount, temperature, backup_of):
-    """In-support softmax backup: r + gamma sum_j softmax_j(beta Qbar) Qbar(s', a'_j), a'_j of the renewed policy.
+    """In-support softmax backup: r + gamma sum_j softmax_j(beta Qbar) Qbar(s', a'_j), with a'_j of models.old.
 
-    Source: section 5 (softmax Q-learning of QGPO, 2304.12824, with the renewed support set). backup_of = number of a'_j.
+    Source: section 5 (softmax Q-learning of QGPO, 2304.12824, with the renewed support set).
+    backup_of = number of a'_j.
     """
     next_a = models.old.sample(key, batch.next_s, (backup_of,))
     next_q = jnp.min(models.target_critic(batch.next_s, next_a), axis=0)
-    weight = jax.nn.softmax(next_q / temperature, axis=0)
-    target = jax.lax.stop_gradient(batch.reward + discount * batch.not_done * jnp.sum(weight * next_q, axis=0))
+    soft = jnp.sum(jax.nn.softmax(next_q / temperature, axis=0) * next_q, axis=0)
+    target = jax.lax.stop_gradient(batch.reward + discount * batch.not_done * soft)
     return jnp.sum(jnp.mean((models.critic(batch.s, batch.a) - target) ** 2, axis=-1)), {}
 
 

@@ -39,8 +39,9 @@ def critic_loss(models, batch, key, *, discount, backup_noise_std, box=None):
     return jnp.mean((first - target) ** 2) + jnp.mean((second - target) ** 2), {"q": jnp.mean(first)}
 
 
-def act(models, s, key, *, noise_std):
+def act(models, s, key, *, noise_std, box=None):
     """One policy action plus Gaussian noise of deviation `noise_std`. Source: official sample_actions."""
     k_sample, k_noise = jax.random.split(key)
     a = models.actor.sample(k_sample, s)
-    return a + noise_std * jax.random.normal(k_noise, a.shape)
+    a = a + noise_std * jax.random.normal(k_noise, a.shape)
+    return a if box is None else jnp.clip(a, -box, box)

@@ -1,4 +1,5 @@
-"""TD3+BC: A Minimalist Approach to Offline Reinforcement Learning, Fujimoto and Gu 2021 (arXiv 2106.06860)."""
+"""TD3+BC: A Minimalist Approach to Offline Reinforcement Learning, Fujimoto and Gu 2021
+(arXiv 2106.06860)."""
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +10,8 @@ TRAINS = {"actor": "deterministic", "critic": "critic"}
 def actor_loss(models, batch, key, *, q_weight):
     """Deterministic policy gradient of a normalised Q with a squared cloning error.
 
-    L = E |pi(s) - a|^2 / d - lambda E Q_1(s, pi(s)), lambda = alpha / sg E|Q_1(s, pi(s))|. Source: eq. 3 and 5; official
-    TD3_BC.py. q_weight = alpha.
+    L = E |pi(s) - a|^2 / d - lambda E Q_1(s, pi(s)), lambda = alpha / sg E|Q_1(s, pi(s))|. q_weight = alpha.
+    Source: eq. 3 and 5; official TD3_BC.py.
     """
     a = models.actor.mean(batch.s)
     q = models.critic(batch.s, a)[0]
@@ -22,8 +23,8 @@ def actor_loss(models, batch, key, *, q_weight):
 def critic_loss(models, batch, key, *, discount, backup_noise_std, backup_noise_clip, box=None):
     """TD3's clipped double-Q regression with target policy smoothing.
 
-    a' = clip(pi'(s') + clip(xi, -c, c)), xi ~ N(0, varsigma^2); the target is r + gamma min_i Qbar_i(s', a'). Source: TD3
-    (1802.09477), Algorithm 1; official TD3_BC.py. backup_noise_std = varsigma, backup_noise_clip = c.
+    a' = clip(pi'(s') + clip(xi, -c, c)), xi ~ N(0, varsigma^2); the target is r + gamma min_i Qbar_i(s', a').
+    backup_noise_std = varsigma, backup_noise_clip = c. Source: TD3 (1802.09477), Algorithm 1; official TD3_BC.py.
     """
     limit = backup_noise_clip / backup_noise_std
     smoothing = backup_noise_std * jnp.clip(jax.random.normal(key, batch.a.shape), -limit, limit)

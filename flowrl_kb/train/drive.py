@@ -66,7 +66,7 @@ def drive(
                 metrics |= run.evaluate()
                 evaluated = run.step
             log.write(run.step, {**metrics, "steps_per_second": rate})
-            show(run.step, metrics)
+            show(run.step, metrics, rate)
             if save_every and run.step - saved >= save_every:
                 checkpoint.save(folder, run.step, run.state())
                 saved = run.step
@@ -81,7 +81,7 @@ def _bar(steps: int, unit: str) -> Iterator[Any]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    began, first, printed = time.perf_counter(), [None], [0]
+    began, printed = time.perf_counter(), [0]
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.completed:>8.0f}/{task.total:.0f} " + unit),
@@ -93,25 +93,14 @@ def _bar(steps: int, unit: str) -> Iterator[Any]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=steps, rate="compiling", note="")
 
-        def show(step: int, metrics: Mapping[str, Any]) -> None:
-            now = time.perf_counter()
-            # The first chunk compiles; rates are counted from its end.
-            if first[0] is None:
-                first[0] = (now, step)
-                rate = ""
-            else:
-                rate = f"{(step - first[0][1]) / max(now - first[0][0], 1e-9):.0f} {unit}/s"
+        def show(step: int, metrics: Mapping[str, Any], rate: float) -> None:
             note = f"return {float(metrics['return']):.0f}" if "return" in metrics else ""
-            progress.update(task, completed=step, rate=rate, note=note)
+            progress.update(task, completed=step, rate=f"{rate:.0f} {unit}/s", note=note)
             if not console.is_terminal and (step * 10 // steps > printed[0] or step >= steps):
                 printed[0] = step * 10 // steps
-                left = (now - first[0][0]) / max(step - first[0][1], 1) * (steps - step)
-                print(
-                    f"{step}/{steps} {unit}, {now - began:.0f} s, {rate or 'compiled'}"
-                    + (f", about {left:.0f} s left" if rate and step < steps else "")
-                    + (f", {note}" if note else ""),
-                    file=sys.stderr,
-                    flush=True,
-                )
+                left = f", about {(steps - step) / rate:.0f} s left" if step < steps else ""
+                spent = time.perf_counter() - began
+                line = f"{step}/{steps} {unit}, {spent:.0f} s, {rate:.0f} {unit}/s{left}"
+                print(line + (f", {note}" if note else ""), file=sys.stderr, flush=True)
 
         yield show

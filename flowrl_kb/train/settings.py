@@ -58,6 +58,10 @@ REACH = 1.5
 """Where actions are unbounded (bandits), data lie inside [-REACH, REACH]^d."""
 
 
+WAVES = (3.0, 6.0)
+"""Frequencies of the action features on bandits, whose modes are about 0.1 wide."""
+
+
 class Settings(NamedTuple):
     """A run's method by `name`, its `coordinates`, loss hyper-parameters `hyper` and `training` settings."""
 
@@ -130,7 +134,7 @@ def on_bandit(settings: Settings, steps: int) -> Settings:
         if home.get(name, 0) > most:
             home[name] = most
             said.append(f"{name} {most}")
-    training |= {"envs": 32, "replay": 16_384, "decay_steps": steps}
+    training |= {"envs": 32, "replay": 16_384, "decay_steps": steps, "waves": WAVES}
     for name in [n for n in training if n.endswith(("_hidden", "_learning_rate"))]:
         del training[name]
     return settings._replace(hyper=hyper, training=training, preset="bandit preset: " + ", ".join(said))
@@ -164,7 +168,8 @@ def shapes(settings: Settings, trains: Mapping[str, str], ds: int, d: int, box: 
     """The `networks.Shape` of every trained object of a method on a task of these dimensions."""
     cell, hyper, training = settings.coordinates, settings.hyper, settings.training
     reach = None if box is not None else REACH
-    base = Shape(ds, d, tuple(training["hidden"]), training["heads"], box=box, reach=reach)
+    waves = tuple(training.get("waves", ()))
+    base = Shape(ds, d, tuple(training["hidden"]), training["heads"], box=box, reach=reach, waves=waves)
     if "field" in trains.values():
         path, grid = path_and_grid(cell, int(hyper.get("steps", 10)), box)
         base = base._replace(path=path, grid=grid)

@@ -1,4 +1,4 @@
-"""The generated pages of the site as text: the knowledge base in, Markdown with HTML blocks out; no mkdocs here."""
+"""The generated pages of the site: the knowledge base in, Markdown with HTML blocks out; no mkdocs here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowrl_kb.kb.export import FORMATS
-from flowrl_kb.kb.render import axis, chart, completeness, home, method, methods, relations, rule, terms
+from flowrl_kb.kb.render import (
+    axis,
+    chart,
+    completeness,
+    executable,
+    home,
+    method,
+    methods,
+    relations,
+    rule,
+    terms,
+)
 from flowrl_kb.kb.render.html import anchored, place
 
 if TYPE_CHECKING:
@@ -39,7 +50,7 @@ def inserts(kb: KB, path: str) -> dict[str, str]:
 
 def pictures(kb: KB) -> dict[str, Path]:
     """Return the law pictures: path below the site root -> file."""
-    found = (method.picture(kb, id) for id in kb.cards)
+    found = (executable.picture(kb, id) for id in kb.cards)
     return {f"laws/{path.name}": path for path in found if path is not None}
 
 

@@ -30,20 +30,19 @@ def index(kb: KB) -> str:
         rows = []
         for axis in kb.axes.values():
             if axis.kind == kind:
-                values = " ".join(
-                    f'<span class="kb-count">{html.value(axis.id, v.id)} {len(takers(kb, axis.id, v.id))}</span>'
-                    for v in axis.values
-                )
+                values = " ".join(_counted(kb, axis, v) for v in axis.values)
                 name = link(html.anchored("axes", axis.id), axis.name)
                 rows.append((name, esc(axis.question), axis.slot, values))
         blocks += [
             html.heading(2, f"{kind.capitalize()} axes", kind),
             html.para(esc(meaning)),
-            html.table(
-                f"{kind.capitalize()} axes", ("Axis", "Question", "Slot", "Values with methods"), rows
-            ),
+            html.table(f"{kind.capitalize()} axes", ("Axis", "Question", "Slot", "Values with methods"), rows),
         ]
     return html.document("Axes", *blocks, toc=False, describe="The questions that classify an actor update.")
+
+
+def _counted(kb: KB, axis: Axis, found: Value) -> str:
+    return f'<span class="kb-count">{html.value(axis.id, found.id)} {len(takers(kb, axis.id, found.id))}</span>'
 
 
 def page(kb: KB, id: str) -> str:
@@ -60,9 +59,8 @@ def page(kb: KB, id: str) -> str:
         blocks += [html.heading(3, found.id, found.id), _value(kb, axis, found)]
         if part := code.part(id, found.id):
             file = f"flowrl_kb/parts/{id.replace('-', '_')}.py"
-            blocks.append(
-                f'<details class="kb-code" markdown="1"><summary>Executable part</summary>\n{html.fence("python", part.source, file, part.line)}\n</details>\n'
-            )
+            source = html.fence("python", part.source, file, part.line)
+            blocks.append(html.folded("Executable part", source, markdown=True))
     blocks += [html.heading(2, "Constraints that name this axis", "constraints"), _constraints(kb, id)]
     return html.document(axis.name, *blocks, crumbs=[("axes/index.html", "Axes")], describe=axis.question)
 
@@ -82,7 +80,7 @@ def _facts(kb: KB, axis: Axis) -> str:
         facts += [("Cosmetic when", esc(axis.cosmetic_when)), ("Mechanism when", esc(axis.mechanism_when))]
     path, line = kb.place("axis", axis.id)
     facts.append(("Written in", f"<code>{path}</code>"))
-    return html.table(f"About the axis {axis.name}", ("", ""), facts, "kb-facts")
+    return html.facts(f"About the axis {axis.name}", facts)
 
 
 def _bars(kb: KB, axis: Axis) -> str:
@@ -92,7 +90,8 @@ def _bars(kb: KB, axis: Axis) -> str:
     for id in (*(v.id for v in axis.values), UNKNOWN, NOT_APPLICABLE):
         who = takers(kb, axis.id, id)
         if who or axis.value(id):
-            bar = f'<span class="kb-bar" style="--share:{len(who) / total:.3f}" aria-hidden="true"></span> {len(who)}'
+            share = f"--share:{len(who) / total:.3f}"
+            bar = f'<span class="kb-bar" style="{share}" aria-hidden="true"></span> {len(who)}'
             rows.append((html.value(axis.id, id), bar, ", ".join(map(html.method, who)) or "none"))
     return html.table(f"Methods over the values of {axis.name}", ("Value", "Methods", "Which"), rows)
 
@@ -108,21 +107,18 @@ def _value(kb: KB, axis: Axis, found: Value) -> str:
             (
                 "Not to be confused with",
                 "<br>".join(
-                    f"{html.value(axis.id, other)}: {esc(why)}"
-                    for other, why in found.not_to_be_confused_with.items()
+                    f"{html.value(axis.id, other)}: {esc(why)}" for other, why in found.not_to_be_confused_with.items()
                 ),
             )
         )
     who = takers(kb, axis.id, found.id)
     facts.append(("Methods", ", ".join(map(html.method, who)) or "none catalogued"))
     variants = [
-        n.id
-        for n in kb.nodes.values()
-        if n.variant and axis.id in n.variant.coordinates and n[axis.id] == found.id
+        n.id for n in kb.nodes.values() if n.variant and axis.id in n.variant.coordinates and n[axis.id] == found.id
     ]
     if variants:
         facts.append(("Variants that change to it", ", ".join(map(html.method, variants))))
-    return html.table(f"The value {found.id}", ("", ""), facts, "kb-facts")
+    return html.facts(f"The value {found.id}", facts)
 
 
 def _constraints(kb: KB, axis: str) -> str:

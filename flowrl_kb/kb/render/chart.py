@@ -41,9 +41,7 @@ def page(kb: KB, id: str) -> str:
     ]
     if len(chart.functions) == 2:
         blocks += [html.heading(2, "Empty cells", "empty"), _empty(kb, chart, places)]
-    return html.document(
-        chart.name, *blocks, toc=False, describe=f"{chart.source}, computed from coordinates."
-    )
+    return html.document(chart.name, *blocks, toc=False, describe=f"{chart.source}, computed from coordinates.")
 
 
 def _legend() -> str:
@@ -112,7 +110,7 @@ def _member(kb: KB, id: str, found: dict[str, Placement], listed: bool) -> str:
 
 def _hole(kb: KB, chart: Projection, side: str, head: str) -> str:
     if side in (NO_PLACE, UNKNOWN) or head in (NO_PLACE, UNKNOWN):
-        return '<span class="kb-hole">none</span>'
+        return ""
     (down, _), (across, _) = chart.functions.items()
     _, kind, _ = _emptiness(kb, chart, side, head)
     target = f"#empty-{side}-{head}"
@@ -157,11 +155,8 @@ def _agreement(kb: KB, chart: Projection, places: Places, listed: set[str]) -> s
     apart = [p for p in compared if p.agrees is False]
     absent = sorted(listed - kb.cards.keys())
     unlisted = sorted(kb.cards.keys() - listed)
-    blocks = [
-        html.para(
-            f"{len(agree)} of {len(compared)} published placements of catalogued methods agree with the computed ones."
-        )
-    ]
+    count = f"{len(agree)} of {len(compared)} published placements of catalogued methods"
+    blocks = [html.para(f"{count} agree with the computed ones.")]
     rows = [
         (
             html.method(p.method),
@@ -184,9 +179,7 @@ def _agreement(kb: KB, chart: Projection, places: Places, listed: set[str]) -> s
         blocks.append(html.para(f"Published, without a card here: {esc(', '.join(absent))}."))
     if unlisted:
         blocks.append(
-            html.para(
-                "Computed here, not in the published table: " + ", ".join(map(html.method, unlisted)) + "."
-            )
+            html.para("Computed here, not in the published table: " + ", ".join(map(html.method, unlisted)) + ".")
         )
     return "\n".join(blocks)
 
@@ -206,12 +199,8 @@ def _function(kb: KB, chart: Projection, function: str) -> str:
         (
             f'<span id="{function}-{c.value}">{esc(c.value)}</span>',
             f"<code>{esc(c.if_)}</code>",
-            ", ".join(
-                html.link(html.anchored("axes", a), kb.axes[a].name) for a in Condition(kb, c.if_).axes
-            ),
+            ", ".join(html.link(html.anchored("axes", a), kb.axes[a].name) for a in Condition(kb, c.if_).axes),
         )
         for c in chart.functions[function]
     ]
-    return html.table(
-        f"{function}: the first condition that holds decides", (function, "Condition", "Axes"), rows
-    )
+    return html.table(f"{function}: the first condition that holds decides", (function, "Condition", "Axes"), rows)

@@ -63,6 +63,8 @@ def _scope(kb: KB, scope: dict) -> list[str]:
                 doubt,
             )
         )
+    extra = len(kb.cards.keys() - ids)
+    outside = f"Cards that the survey does not list: {extra}." if extra else ""
     facts = [
         ("Cut-off", f"{esc(scope.get('cut_off', ''))} ({esc(scope.get('date_of', ''))})"),
         ("Venues", esc(", ".join(scope.get("venues", ())))),
@@ -70,10 +72,8 @@ def _scope(kb: KB, scope: dict) -> list[str]:
     ]
     return [
         html.para(esc(scope.get("statement", "")), "kb-lead"),
-        html.para(
-            f"Of {len(surveyed)} surveyed approaches {len(have)} have a card; {len(kb.cards.keys() - ids)} cards describe methods outside the survey list."
-        ),
-        html.table("Scope", ("", ""), facts, "kb-facts"),
+        html.para(f"Of {len(surveyed)} surveyed approaches {len(have)} have a card. {outside}"),
+        html.facts("Scope", facts),
         html.heading(2, "Limits of the claim", "limits"),
         html.listing(map(esc, scope.get("limits", ()))),
         html.heading(2, "Out of scope", "out"),
@@ -83,8 +83,7 @@ def _scope(kb: KB, scope: dict) -> list[str]:
             "Surveyed approaches",
             ("Approach", "Year", "arXiv", "Found in", "State", "Remark"),
             rows,
-            "kb-sortable",
-            "surveyed-table",
+            "kb-sortable kb-filterable",
         ),
     ]
 
@@ -108,9 +107,7 @@ def _methods(kb: KB) -> str:
     for card in kb.cards:
         found = Counter(status(kb, card, axis) for axis in kb.axes)
         law = sum(result.method == card for result in kb.verdicts.laws)
-        slots = ", ".join(
-            c.slot for c in kb.verdicts.certificates if c.method == card and c.verdict == "equal"
-        )
+        slots = ", ".join(c.slot for c in kb.verdicts.certificates if c.method == card and c.verdict == "equal")
         rows.append(
             (
                 html.method(card),

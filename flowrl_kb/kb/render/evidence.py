@@ -80,44 +80,48 @@ def certificates(kb: KB, card: Card) -> str:
 def _control(control: dict | None) -> str:
     if not control:
         return "not recorded"
-    return ", ".join(
-        f"{key} {figure(value) if isinstance(value, float) else value}" for key, value in control.items()
-    )
+    return ", ".join(f"{key} {figure(value) if isinstance(value, float) else value}" for key, value in control.items())
 
 
 def relations(kb: KB, node: Node) -> str:
     """Return what is proved, certified or claimed about this method and its variants."""
-    known, rows = knowledge(kb), []
-    for own in (n for n in kb.nodes.values() if n.card is node.card):
-        others = {f.other(own.id) for f in known.facts if own.id in (f.a, f.b)}
-        for at in LEVELS:
-            others |= known.proofs(own.id, at).keys()
-        for other in sorted(others):
-            if kb.nodes[other].card is node.card and other < own.id:
-                continue
-            rows += [_row(own.id, other, one) for one in links_between(known, own.id, other)]
-    claims = [r for r in node.card.relations if r.to not in kb.nodes]
-    rows += [
-        (
-            node.id,
-            esc(r.to) + " (no card yet)",
-            link(f"relations.html#level-{r.level}", r.level) if r.level else esc(r.kind),
-            html.badge("declared"),
-            esc(f"{r.condition}; {r.evidence}" if r.condition else r.evidence),
-        )
-        for r in claims
+    own = _rows(kb, node)
+    for claim in node.card.relations:
+        if claim.to not in kb.nodes:
+            level = (
+                link(f"relations.html#level-{claim.level}", claim.level)
+                if claim.level
+                else esc(claim.kind.replace("-", " "))
+            )
+            reason = esc("; ".join(filter(None, (claim.condition, claim.evidence))))
+            own.append((node.id, f"{esc(claim.to)} (no card yet)", level, html.badge("declared"), reason))
+    variants = [row for n in kb.nodes.values() if n.card is node.card and n.variant for row in _rows(kb, n)]
+    head = ("This", "Other", "Level", "How known", "By and assuming")
+    text = html.table("Relations", head, own) if own else html.para("Nothing relates it to another method.")
+    if variants:
+        listed = html.table("Relations of variants", head, variants)
+        text += html.folded(f"Relations of its variants ({len(variants)})", listed)
+    return text
+
+
+def _rows(kb: KB, node: Node) -> list[tuple[str, ...]]:
+    """Return what is known between one node and the nodes of other cards."""
+    known = knowledge(kb)
+    others = {f.other(node.id) for f in known.facts if node.id in (f.a, f.b)}
+    for level in LEVELS:
+        others |= known.proofs(node.id, level).keys()
+    return [
+        _row(node.id, other, one)
+        for other in sorted(others)
+        if kb.nodes[other].card is not node.card
+        for one in links_between(known, node.id, other)
     ]
-    if not rows:
-        return html.para("No proof, certificate or claim relates this method to another.")
-    return html.table("Relations", ("This", "Other", "Level", "How known", "By and assuming"), rows)
 
 
 def _row(own: str, other: str, found: Link) -> tuple[str, ...]:
-    level = (
-        link(f"relations.html#level-{found.level}", found.level)
-        if found.level in LEVELS
-        else esc(found.level)
-    )
+    level = esc(found.level.replace("-", " "))  # a claim may name a kind, such as differs-in, and no level
+    if found.level in LEVELS:
+        level = link(f"relations.html#level-{found.level}", found.level)
     return (html.method(own), html.method(other), level, html.badge(found.kind), because(found))
 
 
@@ -127,15 +131,19 @@ def because(found: Link) -> str:
     for fact in found.proof.facts:
         if fact.kind == "proved":
             parts.append(
-                link(html.anchored("rules", fact.source), fact.source)
-                + (f" ({esc(fact.limit)})" if fact.limit else "")
+                link(html.anchored("rules", fact.source), fact.source) + (f" ({esc(fact.limit)})" if fact.limit else "")
             )
+        elif fact.kind == "declared":
+            parts.append(f"says the card of {html.method(fact.a)}")
         elif fact.worst_residual is not None:
             parts.append(f"worst residual {figure(fact.worst_residual)}")
     if found.variance_ratio is not None:
         parts.append(f"variance ratio {figure(found.variance_ratio)}")
     text = ", ".join(parts)
-    return text + (html.listing(map(esc, found.assumptions)) if found.assumptions else "")
+    if not found.assumptions:
+        return text
+    joint = ": " if text and len(found.assumptions) == 1 else " "
+    return text + joint + html.assumptions(found.assumptions)
 
 
 def gaps(kb: KB, node: Node) -> str:

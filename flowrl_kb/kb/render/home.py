@@ -54,7 +54,7 @@ def questions(kb: KB) -> str:
             continue
         answer = ", ".join(map(method, found.satisfies)) or esc(found.empty)
         if found.may:
-            answer += f" <small>(undecided: {', '.join(map(method, found.may))})</small>"
+            answer += f" <small>({len(found.may)} undecided)</small>"
         rows.append((esc(question), f"<code>{esc(text)}</code>", answer))
     return table("Questions and today's answers", ("Question", "Query", "Answer"), rows)
 
@@ -66,9 +66,7 @@ def classes(kb: KB) -> str:
     for level in LEVELS:
         if level != "limit":
             joined = [c for c in known.classes(level) if len(c) > 1]
-            items.append(
-                f"{link('relations.html#level-' + level, level)}: {len(joined)} classes with several members"
-            )
+            items.append(f"{link('relations.html#level-' + level, level)}: {len(joined)} classes with several members")
     return listing(items)
 
 

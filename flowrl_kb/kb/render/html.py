@@ -1,4 +1,4 @@
-"""Blocks of a page. Links are written from the site root as `@/axes/route.html` and made relative by `place`."""
+"""Blocks of a page; links start at the site root (`@/axes/route.html`) until `place` makes them relative."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def value(axis: str, id: str) -> str:
 def badge(kind: str, text: str = "") -> str:
     """Return an icon with a word; colour only repeats what the two say."""
     icon, meaning = STATUS[kind]
-    words = esc(text or kind)
-    return f'<span class="kb-badge kb-{kind}" title="{esc(meaning)}"><span aria-hidden="true">{icon}</span> {words}</span>'
+    mark = f'<span aria-hidden="true">{icon}</span> {esc(text or kind)}'
+    return f'<span class="kb-badge kb-{kind}" title="{esc(meaning)}">{mark}</span>'
 
 
 def math(latex: str) -> str:
@@ -80,24 +80,40 @@ def display(latex: str) -> str:
     return f'<div class="arithmatex kb-display">\\[{esc(latex)}\\]</div>'
 
 
-def table(
-    caption: str, head: Iterable[str], rows: Iterable[Iterable[str]], kind: str = "", key: str = ""
-) -> str:
-    """Return a table that scrolls when it is too wide; cells are HTML, the first of each row is its header."""
+def table(caption: str, head: Iterable[str], rows: Iterable[Iterable[str]], kind: str = "", key: str = "") -> str:
+    """Return a table that scrolls when too wide; cells are HTML, the first of each row is its header."""
     columns = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    columns = f"<thead><tr>{columns}</tr></thead>" if columns else ""
     body = []
     for row in rows:
         first, *others = row
-        body.append(
-            f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in others) + "</tr>"
-        )
+        body.append(f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in others) + "</tr>")
     name = f' id="{key}"' if key else ""
     lines = "\n".join(body)
     return (
         f'<div class="kb-scroll" tabindex="0" role="region" aria-label="{esc(caption)}">\n'
-        f'<table class="kb {kind}"{name}><caption>{esc(caption)}</caption>\n<thead><tr>{columns}</tr></thead>\n'
+        f'<table class="kb {kind}"{name}><caption>{esc(caption)}</caption>\n{columns}\n'
         f"<tbody>\n{lines}\n</tbody></table>\n</div>\n"
     )
+
+
+def facts(caption: str, rows: Iterable[Iterable[str]]) -> str:
+    """Return names with values; the caption is read aloud but not shown."""
+    return table(caption, (), rows, "kb-facts")
+
+
+def folded(summary: str, body: str, markdown: bool = False, opened: bool = False) -> str:
+    """Return HTML (or Markdown) behind a summary that opens it; works without scripts."""
+    state = (' markdown="1"' if markdown else "") + (" open" if opened else "")
+    return f'<details class="kb-fold"{state}><summary>{summary}</summary>\n{body}\n</details>\n'
+
+
+def assumptions(items: Iterable[str]) -> str:
+    """Return assumptions: `nothing`, the only one, or a folded list."""
+    items = list(items)
+    if len(items) < 2:
+        return esc(items[0]) if items else "nothing"
+    return f"<details><summary>{len(items)} assumptions</summary>{listing(map(esc, items))}</details>"
 
 
 def listing(items: Iterable[str]) -> str:
@@ -123,9 +139,15 @@ def document(
     title: str, *blocks: str, crumbs: Iterable[tuple[str, str]] = (), toc: bool = True, describe: str = ""
 ) -> str:
     """Return a whole page: front matter, the way back, the title, the blocks."""
+    way = " / ".join(link(target, text) for target, text in crumbs)
     hidden = ["navigation"] + ([] if toc else ["toc"])
     about = f"description: {json.dumps(describe)}\n" if describe else ""
-    front = f"---\ntitle: {json.dumps(title)}\n{about}hide: [{', '.join(hidden)}]\n---\n\n"
-    way = " / ".join(link(target, text) for target, text in crumbs)
-    back = f'<nav class="kb-crumbs" aria-label="Breadcrumb">{way} / {esc(title)}</nav>\n\n' if way else ""
+    # Pages of single objects come before the indexes that mention them.
+    boost = "search: {boost: 3}\n" if way else ""
+    front = f"---\ntitle: {json.dumps(title)}\n{about}hide: [{', '.join(hidden)}]\n{boost}---\n\n"
+    back = (
+        f'<nav class="kb-crumbs" data-search-exclude aria-label="Breadcrumb">{way} / {esc(title)}</nav>\n\n'
+        if way
+        else ""
+    )
     return f"{front}{back}# {title}\n\n" + "\n".join(blocks)

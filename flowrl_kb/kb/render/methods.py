@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flowrl_kb.kb import code
 from flowrl_kb.kb.render import html
-from flowrl_kb.kb.render.html import esc, link
+from flowrl_kb.kb.render.html import link
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
@@ -24,17 +24,23 @@ def page(kb: KB) -> str:
             (
                 link(html.anchored("methods", card.id), card.name, card.title),
                 card.date[:4],
-                *(html.value(axis, node[axis]) for axis in axes),
                 certified(kb, card.id),
+                *(html.value(axis, node[axis]) for axis in axes),
             )
         )
-    head = ("Method", "Year", *(link(html.anchored("axes", a), kb.axes[a].name) for a in axes), "Evidence")
+    head = (
+        "Method",
+        "Year",
+        "Evidence",
+        *(link(html.anchored("axes", a), a, kb.axes[a].question) for a in axes),
+    )
     return html.document(
         "Methods",
         html.para(
-            "Every catalogued method with the coordinates that separate most of them. A page for each says where every value comes from."
+            "Every catalogued method with the coordinates that separate most of them. "
+            "The page of each says where every value comes from."
         ),
-        html.table("Methods", head, rows, "kb-sortable", "methods"),
+        html.table("Methods", head, rows, "kb-wide kb-sortable kb-filterable"),
         toc=False,
         describe="All catalogued methods with their coordinates.",
     )
@@ -44,7 +50,5 @@ def certified(kb: KB, id: str) -> str:
     """Return the state of the actor's certificate as a badge."""
     found = [c for c in kb.verdicts.certificates if c.method == id and c.slot == "actor"]
     if found:
-        return html.badge(
-            found[0].verdict, {"equal": "certified", "different": "refuted"}.get(found[0].verdict, "")
-        )
-    return html.badge("asserted", "executable" if code.published(id) else esc("card only"))
+        return html.badge(found[0].verdict, {"equal": "certified", "different": "refuted"}.get(found[0].verdict, ""))
+    return html.badge("unknown", "not certified" if code.published(id) else "not executable")

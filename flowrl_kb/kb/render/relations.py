@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowrl_kb.kb.findings import findings
 from flowrl_kb.kb.levels import LEVELS, MEANING, implied
-from flowrl_kb.kb.relations import Fact, knowledge
+from flowrl_kb.kb.relations import Fact, Proof, knowledge
 from flowrl_kb.kb.render import html
 from flowrl_kb.kb.render.evidence import figure
 from flowrl_kb.kb.render.html import esc, link
@@ -20,8 +20,9 @@ def page(kb: KB) -> str:
     """Return the page of all relations between catalogued methods and variants."""
     blocks = [
         html.para(
-            "Two updates can agree more or less strongly. Equality is proved by rules; a certificate compares two updates numerically and "
-            "can find them different. Agreement in numbers alone is not passed on from pair to pair."
+            "Two updates can agree more or less strongly. Equality is proved by rules; a certificate compares two "
+            "updates numerically and can find them different. Agreement in numbers alone is not passed on from "
+            "pair to pair."
         ),
         html.heading(2, "Levels and classes", "levels"),
         *(_level(kb, level) for level in LEVELS),
@@ -44,9 +45,7 @@ def page(kb: KB) -> str:
 def _level(kb: KB, level: str) -> str:
     weaker = [one for one in LEVELS if one in implied(level) and one != level]
     follows = f" Implies {', '.join(link(f'relations.html#level-{w}', w) for w in weaker)}." if weaker else ""
-    text = html.heading(3, level, f"level-{level}") + html.para(
-        f"{esc(MEANING[level].capitalize())}.{follows}"
-    )
+    text = html.heading(3, level, f"level-{level}") + html.para(f"{esc(MEANING[level].capitalize())}.{follows}")
     if level == "limit":
         return text + html.para("Limits do not compose, so there are no classes at this level.")
     known = knowledge(kb)
@@ -55,16 +54,18 @@ def _level(kb: KB, level: str) -> str:
         if len(members) > 1:
             first, *others = sorted(members)
             reached = known.equal_to(first, level)
-            how = [
-                f"{html.method(o)}: {html.badge(reached[o].kind)} {', '.join(_source(s) for s in reached[o].sources)}"
-                for o in others
-            ]
+            how = [_same(other, reached[other]) for other in others]
             rows.append((html.method(first), html.listing(how)))
     return text + (
         html.table(f"Classes at {level}", ("Representative", "Same at this level"), rows)
         if rows
         else html.para("No two methods are known to be the same at this level.")
     )
+
+
+def _same(other: str, proof: Proof) -> str:
+    by = ", ".join(filter(None, map(_source, proof.sources)))
+    return f"{html.method(other)}: {html.badge(proof.kind)} {by}"
 
 
 def _source(source: str) -> str:
@@ -77,15 +78,13 @@ def _facts(kb: KB, kind: str, head: tuple[str, ...], cells: Callable[[Fact], tup
 
 
 def _proved(fact: Fact) -> tuple[str, ...]:
-    level = link(f"relations.html#level-{fact.level}", fact.level) + (
-        f" ({esc(fact.limit)})" if fact.limit else ""
-    )
+    level = link(f"relations.html#level-{fact.level}", fact.level) + (f" ({esc(fact.limit)})" if fact.limit else "")
     about = "" if fact.about == "published" else "<br><small>about stripped cores</small>"
     return (
         f"{html.method(fact.a)}, {html.method(fact.b)}{about}",
         level,
         _source(fact.source),
-        html.listing(map(esc, fact.assumptions)) or "nothing",
+        html.assumptions(fact.assumptions),
     )
 
 
@@ -169,7 +168,8 @@ def _mutations(kb: KB) -> str:
         if m.verdict != "different" and m.method in kb.cards
     ]
     text = html.para(
-        "Coordinates that could be changed without the certificate noticing: either the axis does not matter for this method, or the test is too weak."
+        "Coordinates that could be changed without the certificate noticing: either the axis does not matter for "
+        "this method, or the test is too weak."
     )
     head = ("Method", "Axis", "Value", "Also passes with", "Verdict", "Worst residual")
     return text + (html.table("Not separated", head, rows) if rows else html.para("None recorded."))

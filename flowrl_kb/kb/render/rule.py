@@ -28,10 +28,11 @@ def index(kb: KB) -> str:
         if rows
         else html.para("No rule has been written yet.")
     )
-    text = "A rule proves that every two methods with certain coordinates are the same at a level. It states its assumptions, and a numerical identity with a control that must fail guards it."
-    return html.document(
-        "Rules", html.para(text), listed, toc=False, describe="Proved relations between cells."
+    text = (
+        "A rule proves that every two methods with certain coordinates are the same at a level. It states its "
+        "assumptions, and a numerical identity with a control that must fail guards it."
     )
+    return html.document("Rules", html.para(text), listed, toc=False, describe="Proved relations between cells.")
 
 
 def page(kb: KB, id: str) -> str:
@@ -68,7 +69,7 @@ def page(kb: KB, id: str) -> str:
     ]
     blocks = [
         statement(rule),
-        html.table(f"About the rule {rule.name}", ("", ""), facts, "kb-facts"),
+        html.facts(f"About the rule {rule.name}", facts),
         html.heading(2, "Derivation", "derivation"),
         derivation(rule.derivation),
         html.heading(2, "Pairs it relates", "pairs"),
@@ -88,7 +89,7 @@ def pairs(kb: KB, rule: Rule) -> str:
 
 
 def statement(rule: Rule) -> str:
-    """Return the statement: a formula when it is LaTeX, a sentence otherwise (formulas between dollars allowed)."""
+    """Return the statement: a formula when it is LaTeX, else a sentence (with formulas between dollars)."""
     if "$" in rule.statement or "\\" not in rule.statement:
         return rule.statement + "\n"
     return html.display(rule.statement)

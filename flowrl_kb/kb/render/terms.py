@@ -16,11 +16,7 @@ def page(kb: KB) -> str:
     rows = []
     for term in kb.terms.values():
         said = "; ".join(f"{_whose(kb, who)}: {esc(word)}" for who, word in term.synonyms.items())
-        used = [
-            card.id
-            for card in kb.cards.values()
-            if term.id in card.hyperparameters or term.id in card.training
-        ]
+        used = [card.id for card in kb.cards.values() if term.id in card.hyperparameters or term.id in card.training]
         name = f'<span id="{term.id}"><code>{term.id}</code></span>'
         rows.append(
             (

@@ -1,0 +1,74 @@
+"""The laboratory's exact objects against quadrature and samples."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flowrl_kb.certify import laboratory as lab
+from flowrl_kb.certify.certificate import HYPER
+
+SCENE = lab.scenario(1, 0.5, 1.0)
+
+
+@pytest.mark.parametrize("t", [0.15, 0.5, 0.8])
+def test_the_exact_noise_field_is_the_posterior_mean_by_quadrature(t):
+    mixture, path = lab.law(SCENE, "behaviour"), lab.lab_path("vp")
+    s, x = jnp.array([0.3, -0.6]), jnp.array([0.4, -0.2])
+    axis = np.linspace(-3.5, 3.5, 701)
+    a = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
+    centres, std = np.asarray(lab.means(mixture, s)), np.asarray(mixture.std)
+    density = sum(
+        np.exp(float(lw)) * np.exp(-((a - c) ** 2).sum(1) / (2 * v**2)) / v**2
+        for lw, c, v in zip(mixture.log_weight, centres, std, strict=True)
+    )
+    alpha, sigma = float(path.alpha(jnp.array(t))), float(path.sigma(jnp.array(t)))
+    eps = (np.asarray(x) - alpha * a) / sigma
+    weight = density * np.exp(-0.5 * (eps**2).sum(1))
+    want = (weight[:, None] * eps).sum(0) / weight.sum()
+    got = lab.exact_eps(mixture, path)(x, jnp.array(t), s)
+    np.testing.assert_allclose(got, want, atol=2e-3)
+
+
+def test_draws_follow_the_mixture():
+    mixture = lab.law(SCENE, "previous")
+    s = jnp.broadcast_to(jnp.array([0.5, 0.1]), (40_000, 2))
+    a = lab.draw(mixture, jax.random.PRNGKey(0), s)
+    want = jnp.exp(mixture.log_weight) @ lab.means(mixture, s[0])
+    np.testing.assert_allclose(a.mean(0), want, atol=0.02)
+
+
+def test_online_and_target_critics_and_their_heads_disagree():
+    s, a = jax.random.uniform(jax.random.PRNGKey(0), (2, 500, 2), minval=-1, maxval=1)
+    online, target = lab.q_heads(SCENE.critic)(s, a), lab.q_heads(SCENE.target_critic)(s, a)
+    assert float(jnp.abs(online[0] - online[1]).mean()) > 0.1
+    assert float(jnp.abs(online - target).mean()) > 0.1
+
+
+@pytest.mark.parametrize("method", ["dppo", "fpo", "ppo"])
+def test_drifted_scenarios_have_samples_inside_and_outside_the_clip(method):
+    """20 to 80 % of the ratios must be clipped in some scenario, else only the previous policy is tested."""
+    from flowrl_kb import compose
+    from flowrl_kb.certify.certificate import laboratory_hyper, setting
+    from flowrl_kb.kb.load import load
+
+    node = load().nodes[method]
+    shown = setting(node)
+    likelihood = compose.bind(
+        compose.part("likelihood", node["likelihood"]), {**laboratory_hyper(node), "loss_space": "eps"}
+    )
+
+    def share(scene):
+        batch = lab.batch(shown, scene, jax.random.PRNGKey(0), 512)
+        ratio = jnp.exp(likelihood(lab.models(shown, scene, {}), batch))
+        return jnp.mean(jnp.abs(ratio - 1) > HYPER["clip"])
+
+    shares = jax.vmap(share)(lab.drifted())
+    assert bool(((shares > 0.2) & (shares < 0.8)).any()), shares
+
+
+def test_at_old_the_previous_policy_is_the_current_one():
+    for index in range(3):
+        scene = jax.tree.map(lambda a, i=index: a[i], lab.at_old())
+        for a, b in zip(lab.law(scene, "previous"), lab.law(scene, "current"), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)

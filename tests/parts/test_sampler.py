@@ -1,0 +1,67 @@
+"""Sampler steps against Gaussian conditioning, and chains against known laws."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flowrl_kb.parts import path, sampler
+from flowrl_kb.parts.policy import Field
+
+MEAN, STD = 0.3, 0.5
+
+
+def gaussian_field(p, steps, kind, min_std=0.1, top=0.95):
+    """The exact noise field of N(MEAN, STD^2)."""
+
+    def eps(x, t, s):
+        alpha, sigma = path.coefficients(p, t)
+        return sigma * (x - alpha * MEAN) / ((alpha * STD) ** 2 + sigma**2)
+
+    return Field(eps, p, jnp.linspace(top, 0.0, steps + 1), 1, sampler=kind, min_std=min_std)
+
+
+@pytest.mark.parametrize("name", ["vp", "ve", "linear"])
+def test_ancestral_step_is_the_posterior_of_the_forward_chain(name):
+    """x_u given (x_t, a): conditioning the joint Gaussian of (x_u, x_t) given a, computed from its covariance."""
+    p, t, u, a, x_t = getattr(path, name)(), 0.7, 0.4, 0.8, -0.3
+    alpha = {v: float(p.alpha(jnp.array(v))) for v in (t, u)}
+    sigma = {v: float(p.sigma(jnp.array(v))) for v in (t, u)}
+    ratio = alpha[t] / alpha[u]
+    covariance = ratio * sigma[u] ** 2
+    gain = covariance / sigma[t] ** 2
+    want_mean = alpha[u] * a + gain * (x_t - alpha[t] * a)
+    want_std = np.sqrt(sigma[u] ** 2 - gain * covariance)
+    net = lambda x, level, s: jnp.full_like(x, (x_t - alpha[t] * a) / sigma[t])  # noqa: E731
+    field = Field(net, p, jnp.array([t, u]), 1)
+    mean, std = sampler.ancestral(field, jnp.array([x_t]), 0, jnp.zeros(1))
+    np.testing.assert_allclose(mean[0], want_mean, rtol=1e-4)
+    np.testing.assert_allclose(std[0], want_std, rtol=1e-4)
+
+
+def test_the_last_ancestral_step_has_no_noise_and_the_floor_restores_it():
+    for kind, want in (("ancestral", 0.0), ("all-stochastic", 0.1), ("ode", 0.0)):
+        field = gaussian_field(path.vp(), 5, kind)
+        _, std = field.step(jnp.zeros((4, 1)), 4, jnp.zeros((4, 1)))
+        np.testing.assert_allclose(std, want, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["ancestral", "ode"])
+@pytest.mark.parametrize("name", ["vp", "linear"])
+def test_long_chains_of_the_exact_field_reach_the_law(name, kind):
+    field = gaussian_field(getattr(path, name)(), 200, kind, top=0.999)
+    a = field.sample(jax.random.PRNGKey(1), jnp.zeros((20_000, 1)))
+    assert abs(float(a.mean()) - MEAN) < 0.02
+    assert abs(float(a.std()) - STD) < 0.02
+
+
+def test_variance_exploding_chains_reach_the_law_too():
+    field = gaussian_field(path.ve(), 400, "ancestral", top=8.0)
+    a = field.sample(jax.random.PRNGKey(1), jnp.zeros((20_000, 1)))
+    assert abs(float(a.mean()) - MEAN) < 0.03 and abs(float(a.std()) - STD) < 0.03
+
+
+def test_denoised_actions_are_clipped_to_the_box():
+    net = lambda x, t, s: jnp.full_like(x, -50.0)  # noqa: E731
+    field = Field(net, path.vp(), jnp.linspace(0.95, 0.0, 4), 1, box=1.0)
+    assert float(jnp.abs(field.sample(jax.random.PRNGKey(0), jnp.zeros((8, 1)))).max()) <= 1.0

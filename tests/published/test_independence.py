@@ -1,0 +1,51 @@
+"""A published loss and its composed cell share no code, and the card is the only place with numbers."""
+
+import ast
+import inspect
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import flowrl_kb.published
+from flowrl_kb import compose
+from flowrl_kb.kb.load import load
+
+FOLDER = Path(flowrl_kb.published.__file__).parent
+KB = load()
+ALLOWED = {"jax", "jax.numpy", "flowrl_kb.parts.types"}
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("[a-z]*.py")), ids=lambda f: f.stem)
+def test_published_losses_import_only_jax_and_types(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            assert {alias.name for alias in node.names} <= ALLOWED
+        if isinstance(node, ast.ImportFrom):
+            assert node.module in ALLOWED
+
+
+@pytest.mark.parametrize("name", sorted(KB.cards))
+def test_every_card_has_published_losses_whose_arguments_it_lists(name):
+    module = import_module(f"flowrl_kb.published.{name}")
+    listed = set(KB.cards[name].hyperparameters) | {"box"}
+    for function in [module.act, *(getattr(module, f"{what}_loss") for what in module.TRAINS)]:
+        wanted = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        assert {p.name for p in wanted} <= listed
+        assert all(p.default is p.empty or (p.name == "box" and p.default is None) for p in wanted)
+
+
+@pytest.mark.parametrize("name", sorted(KB.cards))
+def test_composed_cells_train_what_the_paper_trains(name):
+    node = KB.nodes[name]
+    hyper = compose.hyperparameters(node)
+    published, composed = compose.published(name, hyper), compose.of_node(node, composed=True)
+    assert dict(composed.trains) == dict(published.trains)
+
+
+def test_nothing_in_the_parts_asks_which_method_it_serves():
+    root = FOLDER.parent
+    for file in [root / "compose.py", *(root / "parts").glob("*.py")]:
+        words = {n.value for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Compare) for n in ast.walk(n)
+                 if isinstance(n, ast.Constant)}
+        assert not words & set(KB.cards), f"{file.name} compares with a method's name"
