@@ -42,6 +42,8 @@ def _unbiased_square(d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     norms = np.sum(centred**2, -1)
     trace_square = (np.sum(gram**2, axis=(-2, -1)) - np.sum(norms**2, axis=1)) / (n * (n - 1))
     along = np.einsum("sbm,sbmk,sbk->sb", mean, gram, mean, optimize=True) / (n - 1)
+    # The noise of the sample mean inflates m'Cm by tr(C^2) / n, which would triple the variance of a vanishing mean.
+    along = np.maximum(along - trace_square / n, 0.0)
     return square, np.sqrt(np.maximum(2.0 * trace_square / (n * (n - 1)) + 4.0 * along / n, 0.0))
 
 

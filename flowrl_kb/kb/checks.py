@@ -239,7 +239,7 @@ def _not_catalogued(kb: KB) -> Iterator[Problem]:
 
 def _stale(kb: KB) -> Iterator[Problem]:
     file = "taxonomy/verdicts.json"
-    for method in verdicts.stale(kb.verdicts, kb.cards):
+    for method in kb.stale:
         yield Problem(file, 0, method, "certificate is stale: the card changed since; run flowrl-kb certify")
     made = {identity.id for identity in kb.verdicts.identities}
     for rule in kb.rules.values():

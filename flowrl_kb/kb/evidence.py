@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowrl_kb.kb import verdicts
 from flowrl_kb.kb.schema import UNKNOWN
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def status(kb: KB, card: str, axis: str) -> str:
         certified
         and tried
         and set(tried) == {"different"}
-        and card not in verdicts.stale(kb.verdicts, kb.cards)
+        and card not in kb.stale
     ):
         return "tested"
     return coordinate.status

@@ -55,6 +55,11 @@ class KB:
         return tuple(axis for axis in self.mechanism if axis.slot == "actor")
 
     @cached_property
+    def stale(self) -> frozenset[str]:
+        """Methods whose card has changed since their certificates were made."""
+        return frozenset(verdicts.stale(self.verdicts, self.cards))
+
+    @cached_property
     def _names(self) -> dict[str, str]:
         names = {}
         for card in self.cards.values():

@@ -42,9 +42,9 @@ def _drawn(models: Models, key: Key) -> Critic:
 def gaussian(models: Models, batch: Batch, backup: Backup, key: Key, *, discount, spread_clip, spread_bias):
     """Gaussian likelihood of the return, rescaled: errors of the mean and of the variance over the spread's own power.
 
-    m^2 + b times [(mu - y)^2 / 2 (sigma^2 + b)] and times [sigma (sigma^2 - (y_z - mu)^2) / (sigma^3 + b)], where all but
-    the leading mu and sigma are constants, y values the mean of the next head, y_z a return drawn from it, cut at mu +-
-    spread_clip m, and m is the batch mean of the averaged spread. Source: DSAC-T (2310.05858), section IV; b = spread_bias.
+    (m^2 + b) [(mu - y)^2 / 2 (sigma^2 + b) + sigma (sigma^2 - (y_z - mu)^2) / (sigma^3 + b)], where all but the leading
+    mu and sigma are constants, y values the mean of the next head, y_z a return drawn from it, cut at mu +- spread_clip
+    m, and m is the batch mean of the averaged spread; b = spread_bias. Source: DSAC-T (2310.05858).
     """
     k_next, k_draw = jax.random.split(key)
     y = _target(models, batch, backup, k_next, discount)

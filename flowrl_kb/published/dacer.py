@@ -7,7 +7,7 @@ TRAINS = {"actor": "field", "critic": "gaussian-critic", "log_temperature": "sca
 
 
 def diffuse(field, s, key):
-    """Run the reverse diffusion from noise to one action (..., d), differentiably. Source: section 3, official p_sample.
+    """Run the reverse diffusion from noise to one action (..., d), differentiably. Source: official p_sample.
 
     Each step denoises, clips the denoised action to the box, and draws from the posterior; the last step has no noise.
     """
@@ -46,8 +46,8 @@ def critic_loss(models, batch, key, *, discount, backup_noise_std, spread_clip, 
     """Distributional critics (mu_i, sigma_i), trained by the gradient form of DSAC-T, summed over i.
 
     L_i = -(m^2 + b) E[mu (y - mu) / (sigma^2 + b) + sigma ((mu - C(y_z))^2 - sigma^2) / (sigma^3 + b)], bracketed
-    factors beside the leading mu and sigma constant; y = r + gamma min_j mu_j(s', a'), y_z a return drawn from the head of
-    that minimum with its normal number cut at 3, C the cut to mu +- spread_clip m, b = spread_bias. Source: official
+    factors beside the leading mu and sigma constant; y = r + gamma min_j mu_j(s', a'), y_z a return drawn from the head
+    of that minimum with its normal number cut at 3, C the cut to mu +- spread_clip m, b = spread_bias. Source: official
     dacer.py; its running mean of the spread, m, is here the batch mean of the averaged spread.
     """
     k_chain, k_noise, k_z = jax.random.split(key, 3)
@@ -69,35 +69,46 @@ def critic_loss(models, batch, key, *, discount, backup_noise_std, spread_clip, 
     return loss, {"drawn": jnp.mean(y_z)}
 
 
-def mixture_entropy(x, components):
-    """Entropy of samples x (N, d) by a Gaussian mixture: -sum_k w_k log w_k + sum_k w_k log det(2 pi e S_k) / 2.
-
-    Expectation-maximisation from k-means from spread-out points. Source: eq. 11-13; official estimate_entropy.
-    """
-    d = x.shape[1]
-    centres = x[:1]
-    for _ in range(components - 1):
+def k_means(x, key, components):
+    """Memberships (N, components) of x (N, d): far-apart starting points drawn by squared distance, then 20 rounds."""
+    keys = jax.random.split(key, components)
+    centres = x[jax.random.randint(keys[0], (1,), 0, x.shape[0])]
+    for k in keys[1:]:
         gap = jnp.min(jnp.sum((x[:, None] - centres) ** 2, axis=-1), axis=1)
-        centres = jnp.concatenate([centres, x[jnp.argmax(gap)][None]])
-    for _ in range(10):
-        nearest = jnp.argmin(jnp.sum((x[:, None] - centres) ** 2, axis=-1), axis=1)
-        member = jax.nn.one_hot(nearest, components)
+        centres = jnp.concatenate([centres, x[jax.random.categorical(k, jnp.log(gap))][None]])
+    for _ in range(20):
+        member = jax.nn.one_hot(jnp.argmin(jnp.sum((x[:, None] - centres) ** 2, axis=-1), axis=1), components)
         count = jnp.sum(member, axis=0)[:, None]
         centres = jnp.where(count > 0, member.T @ x / jnp.maximum(count, 1.0), centres)
+    return member
+
+
+def mixture_entropy(x, key, components):
+    """Entropy of samples x (N, d) by a Gaussian mixture: -sum_k w_k log w_k + sum_k w_k log det(2 pi e S_k) / 2.
+
+    Expectation-maximisation from k-means, ended where a round gains less than 1e-3 in mean log-likelihood or after 100
+    rounds. Source: eq. 11-13; official estimate_entropy, whose mixture is scikit-learn's with its default settings.
+    """
+    d = x.shape[1]
 
     def maximise(member):
         share = jnp.mean(member, axis=0) + 1e-8
         mean = (member.T @ x) / (x.shape[0] * share[:, None])
         away = x[:, None] - mean
         spread = jnp.einsum("nk,nki,nkj->kij", member, away, away) / (x.shape[0] * share[:, None, None])
-        return share, away, spread + 1e-6 * jnp.eye(d)
+        return share, mean, spread + 1e-6 * jnp.eye(d)
 
-    def round_(_, member):
-        share, away, spread = maximise(member)
+    def round_(state):
+        i, (share, mean, spread), before, _ = state
+        away = x[:, None] - mean
         distance = jnp.einsum("nki,kij,nkj->nk", away, jnp.linalg.inv(spread), away)
-        return jax.nn.softmax(jnp.log(share) - 0.5 * (distance + jnp.linalg.slogdet(spread)[1]), axis=1)
+        log_det = jnp.linalg.slogdet(2.0 * jnp.pi * spread)[1]
+        joint = jnp.log(share) - 0.5 * (distance + log_det)
+        return i + 1, maximise(jax.nn.softmax(joint, axis=1)), jnp.mean(jax.nn.logsumexp(joint, axis=1)), before
 
-    share, _, spread = maximise(jax.lax.fori_loop(0, 50, round_, member))
+    begin = (0, maximise(k_means(x, key, components)), -jnp.inf, -jnp.inf)
+    going = lambda state: (state[0] < 2) | ((jnp.abs(state[2] - state[3]) >= 1e-3) & (state[0] < 100))  # noqa: E731
+    share, _, spread = jax.lax.while_loop(going, round_, begin)[1]
     log_det = jnp.linalg.slogdet(spread)[1] + d * (1.0 + jnp.log(2.0 * jnp.pi))
     return jnp.sum(share * (0.5 * log_det - jnp.log(share)))
 
@@ -105,11 +116,15 @@ def mixture_entropy(x, components):
 def log_temperature_loss(
     models, batch, key, *, target_entropy, entropy_samples, mixture_components, noise_std, box=None
 ):
-    """L = log alpha (H - Hbar), H the mean mixture entropy of executed actions, Hbar = d target_entropy. Source: eq. 14."""
-    k_chain, k_noise = jax.random.split(key)
+    """L = log alpha (H - Hbar), H the mixture entropy of executed actions, Hbar = d target_entropy. Source: eq. 14.
+
+    H is averaged over the batch's states, `entropy_samples` actions for each.
+    """
+    k_chain, k_noise, k_fit = jax.random.split(key, 3)
     s = jnp.broadcast_to(batch.s[:, None], (batch.s.shape[0], entropy_samples, batch.s.shape[1]))
     a = noised(diffuse(models.actor, s, k_chain), k_noise, models.log_temperature, noise_std, box)
-    entropy = jax.lax.stop_gradient(jnp.mean(jax.vmap(lambda x: mixture_entropy(x, mixture_components))(a)))
+    fits = jax.random.split(k_fit, a.shape[0])
+    entropy = jax.lax.stop_gradient(jnp.mean(jax.vmap(lambda x, k: mixture_entropy(x, k, mixture_components))(a, fits)))
     return models.log_temperature * (entropy - models.actor.dim * target_entropy), {"entropy": entropy}
 
 

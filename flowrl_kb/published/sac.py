@@ -18,7 +18,10 @@ def actor_loss(models, batch, key):
 
 
 def critic_loss(models, batch, key, *, discount):
-    """J_Q = E (Q_i(s, a) - r - gamma (min_j Qbar_j(s', a') - alpha log pi(a'|s')))^2 / 2, summed over i. Source: eq. 5."""
+    """J_Q = E (Q_i(s, a) - r - gamma (min_j Qbar_j(s', a') - alpha log pi(a'|s')))^2 / 2, summed over i.
+
+    Source: eq. 5; the minimum of section 6.
+    """
     next_a, next_log_pi = models.actor.sample_with_log_prob(key, batch.next_s)
     q_1, q_2 = models.target_critic(batch.next_s, next_a)
     soft_value = jnp.minimum(q_1, q_2) - jnp.exp(models.log_temperature) * next_log_pi

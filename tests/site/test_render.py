@@ -96,9 +96,10 @@ def test_a_law_is_shown_with_its_numbers(kb):
         "metric": "energy",
         "distance": 0.0421,
     }
-    page = method.page(*(lambda k: (k, k.nodes["sdac"]))(replace(kb, verdicts=verdicts(laws=[law]))))
+    measured, bare = replace(kb, verdicts=verdicts(laws=[law])), replace(kb, verdicts=Verdicts())
+    page = method.page(measured, measured.nodes["sdac"])
     assert "0.0421" in page and "bandit/8gaussians" in page
-    assert "No distance has been recorded" in method.page(*(lambda k: (k, k.nodes["sdac"]))(replace(kb, verdicts=Verdicts())))
+    assert "No distance has been recorded" in method.page(bare, bare.nodes["sdac"])
 
 
 def test_the_map_is_the_projection(kb):

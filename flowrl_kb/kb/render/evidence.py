@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowrl_kb.kb import verdicts
+from flowrl_kb.kb.evidence import SLOTS_OF
 from flowrl_kb.kb.levels import LEVELS
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.relate import Link, links_between
@@ -34,7 +35,7 @@ def certificates(kb: KB, card: Card) -> str:
     if not found:
         return html.para("None yet: no coordinate of this card counts as tested.")
     blocks = []
-    if card.id in verdicts.stale(kb.verdicts, kb.cards):
+    if card.id in kb.stale:
         blocks.append(html.para(html.badge("stale") + " The card changed after these were made."))
     rows = [
         (
@@ -149,7 +150,7 @@ def because(found: Link) -> str:
 def gaps(kb: KB, node: Node) -> str:
     """Return what no certificate of this method covers."""
     slots = {c.slot for c in kb.verdicts.certificates if c.method == node.card.id}
-    missing = [slot for slot in SLOTS if slot not in slots]
+    missing = [slot for slot in SLOTS if not slots & set(SLOTS_OF[slot])]
     items = list(NOT_COMPARED)
     if missing:
         items.append(f"slots without a certificate: {', '.join(missing)}")
