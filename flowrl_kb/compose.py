@@ -50,7 +50,7 @@ def _error(cell: Coordinates) -> Callable:
 
 
 def _unless(cell: Coordinates, axis: str, absent: str, default: str) -> str:
-    """The cell's value on a conditional axis, or the default where the cell comes from a card that had no use for it."""
+    """The cell's value on a conditional axis, or the default where its card had no use for one."""
     return default if cell[axis] == absent else cell[axis]
 
 

@@ -6,7 +6,7 @@ and its coordinates bear load when changing one of them makes that comparison fa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from flowrl_kb import compose

@@ -72,7 +72,9 @@ def _certify_one(kb: KB, node: Node, mutations: bool, data: dict[str, Any]) -> l
         print(f"{node.id} {row['slot']}: {row['verdict']} ({note}){control}")
     for row in mutants:
         if row["verdict"] != "different":
-            print(f"  {row['slot']} {row['axis']}: {row['from']} -> {row['to']}: {row['verdict']} {row.get('note', '')}")
+            print(
+                f"  {row['slot']} {row['axis']}: {row['from']} -> {row['to']}: {row['verdict']} {row.get('note', '')}"
+            )
     print(f"{node.id}: {len(mutants)} mutations, {time.perf_counter() - began:.0f} s", flush=True)
     data["certificates"] = replaced(data["certificates"], certificates, lambda r: r["method"] == node.id)
     if mutations:
@@ -105,6 +107,10 @@ def _law(kb: KB, node: Node, data: dict[str, Any], force: bool) -> None:
 
     rows = measure(kb, node, force)
     for row in rows:
-        distance = "none" if row["distance"] is None else f"{row['distance']:.4f} (exact samples {row['reference_distance']:.4f})"
+        distance = (
+            "none"
+            if row["distance"] is None
+            else f"{row['distance']:.4f} (exact samples {row['reference_distance']:.4f})"
+        )
         print(f"{node.id} on {row['task']}: {row['kind']}, {row['metric']} {distance} {row['note']}", flush=True)
     data["laws"] = replaced(data["laws"], rows, lambda r: r["method"] == node.id)

@@ -68,11 +68,15 @@ def doctor() -> None:
         except PackageNotFoundError:
             return "not installed"
 
-    print(f"python {sys.version.split()[0]} on {platform.machine()}, {len(jax.devices())} device(s), {jax.default_backend()}")
+    print(
+        f"python {sys.version.split()[0]} on {platform.machine()}, {len(jax.devices())} device(s), {jax.default_backend()}"
+    )
     print(", ".join(f"{name} {found(name)}" for name in ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "mujoco")))
     error = numerics_error()
     same = np.array_equal(*(np.asarray(jax.random.normal(jax.random.key(0, impl="rbg"), (64,))) for _ in range(2)))
-    print(f"numerics: largest error {error:.2e} (below {TOLERANCE:g} wanted): {'ok' if error < TOLERANCE else 'FAILED'}")
+    print(
+        f"numerics: largest error {error:.2e} (below {TOLERANCE:g} wanted): {'ok' if error < TOLERANCE else 'FAILED'}"
+    )
     print(f"determinism of random numbers: {'ok' if same else 'FAILED'}")
     if not (error < TOLERANCE and same):
         raise SystemExit(1)

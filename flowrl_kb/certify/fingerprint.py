@@ -92,7 +92,9 @@ SHAPES = {
 """Shape of theta for each trained kind; the leading axis counts blocks."""
 
 
-def _gradient(loss: Loss, name: str, kind: str, setting: lab.Setting, seed: int, scene: lab.Scenario, key: Key) -> Array:
+def _gradient(
+    loss: Loss, name: str, kind: str, setting: lab.Setting, seed: int, scene: lab.Scenario, key: Key
+) -> Array:
     k_batch, k_loss = jax.random.split(key)
     batch = lab.batch(setting, scene, k_batch, BATCH)
 
@@ -116,7 +118,9 @@ class Fingerprint:
     Replicates use independent keys; `stream` separates the key streams of the two sides of a comparison.
     """
 
-    def __init__(self, method: Method, slot: str, setting: lab.Setting, scenes: lab.Scenario, stream: int, seed: int = 0):
+    def __init__(
+        self, method: Method, slot: str, setting: lab.Setting, scenes: lab.Scenario, stream: int, seed: int = 0
+    ):
         if slot == "acting":
             one = partial(_moments, method, setting, seed)
         else:

@@ -78,7 +78,12 @@ def scenario(seed: int, drift: float, q_scale: float) -> Scenario:
 
     def critic(extra: float) -> Bumps:
         return Bumps(
-            q_scale * (height + extra * shift), centre, slope, jnp.array(0.5), jnp.array(0.8 * q_scale), 0.4 * q_scale * lean
+            q_scale * (height + extra * shift),
+            centre,
+            slope,
+            jnp.array(0.5),
+            jnp.array(0.8 * q_scale),
+            0.4 * q_scale * lean,
         )
 
     return Scenario(jax.tree.map(lambda *a: jnp.stack(a), *laws), critic(0.0), critic(0.4))
@@ -219,7 +224,9 @@ def models(setting: Setting, scene: Scenario, perturb: dict[str, object]) -> Mod
         target_spread=spread_heads(scene.target_critic),
         value=state_value(scene.critic, get("value", "value")),
         target_value=state_value(scene.target_critic),
-        log_temperature=perturb["log_temperature"].scalar() if "log_temperature" in perturb else jnp.log(jnp.array(0.3)),
+        log_temperature=perturb["log_temperature"].scalar()
+        if "log_temperature" in perturb
+        else jnp.log(jnp.array(0.3)),
     )
 
 

@@ -180,7 +180,11 @@ def measure(kb: KB, node: Node, force: bool = False) -> list[dict[str, Any]]:
             "behaviour_distance": None,
             "gain": round(float(gain), 4),
             "note": (node.card.law.reason or "") if node.card.law else "",
-            "settings": {**{k: v for k, v in made.hyper.items() if v is not None}, "steps_trained": STEPS, "seeds": SEEDS},
+            "settings": {
+                **{k: v for k, v in made.hyper.items() if v is not None},
+                "steps_trained": STEPS,
+                "seeds": SEEDS,
+            },
             "hash": fingerprint,
         }
         subject = generated[index]

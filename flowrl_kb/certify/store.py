@@ -43,7 +43,9 @@ def read(kb: KB) -> dict[str, Any]:
 def replaced(rows: list[dict], new: list[dict], same: Callable[[dict], bool]) -> list[dict]:
     """`rows` without those for which `same` holds, plus `new`, in a stable order."""
     merged = [row for row in rows if not same(row)] + new
-    return sorted(merged, key=lambda row: json.dumps({k: row[k] for k in row if isinstance(row[k], str)}, sort_keys=True))
+    return sorted(
+        merged, key=lambda row: json.dumps({k: row[k] for k in row if isinstance(row[k], str)}, sort_keys=True)
+    )
 
 
 def write(kb: KB, data: dict[str, Any]) -> None:

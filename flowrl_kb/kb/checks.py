@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flowrl_kb.errors import Problem, QueryError, nearest
-from flowrl_kb.kb import verdicts
 from flowrl_kb.kb.evaluate import NO, YES, Condition
 from flowrl_kb.kb.nodes import Node, allowed
 from flowrl_kb.kb.schema import UNKNOWN

@@ -19,7 +19,8 @@ from flowrl_kb.parts.types import Array
 
 
 class Operator(NamedTuple):
-    """`weights(q (K, ...)) -> (K, ...)`; `slope` d log-tilt / dQ; `penalty` weight and kind; `surrogate(log_ratio, A)`."""
+    """`weights(q (K, ...)) -> (K, ...)`; `slope` = d log-tilt / dQ; `divergence` the kind of penalty, with its weight;
+    `surrogate(log_ratio, A)`; None where a route cannot use the operator."""
 
     weights: Callable[[Array], Array] | None = None
     slope: float | Array | None = None
@@ -30,12 +31,14 @@ class Operator(NamedTuple):
 
 
 def exponential(*, temperature, weight_clip=None) -> Operator:
-    """nu exp(Q / lambda): self-normalised weights, or unnormalised and cut at `weight_clip` when a baseline is given."""
+    """nu exp(Q / lambda): self-normalised weights, or unnormalised ones cut at `weight_clip` where a card has one."""
 
     def weights(q: Array) -> Array:
         if weight_clip is not None:
             return jnp.minimum(jnp.exp(q / temperature), weight_clip)
-        return jax.nn.softmax(q / temperature, axis=0) if len(q) > 1 else q.size * jax.nn.softmax(q / temperature, axis=None)
+        if len(q) > 1:
+            return jax.nn.softmax(q / temperature, axis=0)
+        return q.size * jax.nn.softmax(q / temperature, axis=None)
 
     return Operator(weights=weights, slope=1.0 / temperature, divergence="reverse-kl", penalty_weight=temperature)
 

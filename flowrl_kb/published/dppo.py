@@ -36,8 +36,9 @@ def actor_loss(
     """PPO on the two-layer decision process: one clipped ratio for each denoising step.
 
     L = mean max(-A_k rho_k, -A_k clip(rho_k, 1 +- eps_k)), A_k = gamma_dn^(K-1-k) A(s, a), rho_k the ratio of the
-    transition densities of step k, eps_k growing from clip_base to clip along the chain. Source: eq. 4.3 and appendix C;
-    official model/diffusion/diffusion_ppo.py. batch.chain (K+1, B, d) drawn by models.old, batch.advantage (B,).
+    transition densities of step k, eps_k growing from clip_base to clip along the chain. Source: sections 4.2-4.3
+    and appendix C; official model/diffusion/diffusion_ppo.py. batch.chain (K+1, B, d) drawn by models.old,
+    batch.advantage (B,).
     """
     steps = batch.chain.shape[0] - 1
     new = log_likelihood(models.actor, batch.chain, batch.s, log_prob_clamp, log_prob_reduction)

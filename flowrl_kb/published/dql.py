@@ -51,7 +51,7 @@ def critic_loss(models, batch, key, *, discount):
 
 
 def act(models, s, key, *, best_of, acting_temperature):
-    """One of `best_of` samples, drawn with softmax weights of the smaller target critic. Source: official sample_action."""
+    """One of `best_of` samples, drawn with softmax weights of the smaller target critic. Source: official code."""
     k_sample, k_pick = jax.random.split(key)
     a = denoise(models.actor, jnp.broadcast_to(s, (best_of, *s.shape)), k_sample)
     q = jnp.min(models.target_critic(s, a), axis=0)

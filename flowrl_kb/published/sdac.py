@@ -9,9 +9,10 @@ TRAINS = {"actor": "field", "critic": "critic"}
 def actor_loss(models, batch, key, *, temperature, candidates, box=None):
     """Reverse-sampling reweighted score matching for the maximum-entropy target.
 
-    L = E sum_k w_k |eps_theta(x_t) - n_k|^2, a_k = (x_t - sigma n_k) / alpha, w = softmax_k(min_i Q_i(s, a_k) / lambda),
-    with x_t a noised action of the current policy. Source: reverse sampling version of reweighted score matching;
-    official relax/algorithm/sdac.py. batch.s (B, ds); candidates = number of n_k for each x_t.
+    L = E sum_k w_k |eps_theta(x_t) - n_k|^2, a_k = (x_t - sigma n_k) / alpha,
+    w = softmax_k(min_i Q_i(s, a_k) / lambda), with x_t a noised action of the current policy. Source: reverse
+    sampling version of reweighted score matching; official relax/algorithm/sdac.py. batch.s (B, ds);
+    candidates = number of n_k for each x_t.
     """
     field, s = models.actor, batch.s
     k_action, k_time, k_forward, k_reverse = jax.random.split(key, 4)

@@ -25,11 +25,11 @@ class Agent(NamedTuple):
 
 
 def make(method: Method, settings: Settings, task: Any) -> Agent:
-    """Join a method with a task (anything with `ds`, `d` and `box`); `critic=exact` puts the reward in the critic's place."""
+    """Join a method with a task (anything with `ds`, `d`, `box`); `critic=exact` puts the reward in the critic's place."""
     shapes = run_settings.shapes(settings, method.trains, task.ds, task.d, task.box)
     fixed = {}
     if settings.training["critic"] == "exact" and isinstance(task, Bandit):
-        exact = bandits.oracle(task, settings.training["heads"], settings.hyper.get("reward_scale", 1.0))
+        exact = bandits.oracle(task, settings.training["heads"], settings.training["reward_scale"])
         fixed = {"critic": exact, "target_critic": exact}
     trainer = update.make(method, shapes, settings.training, fixed)
     return Agent(method, trainer, settings.coordinates, settings.hyper, settings.training)

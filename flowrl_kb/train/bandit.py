@@ -119,7 +119,7 @@ class BanditRun:
     def __init__(self, agent: Agent, task: Bandit, seeds: int, seed: int, chunk_length: int = 200):
         training = agent.training
         self.step, self.chunk_length, self.task = 0, chunk_length, task
-        scale = agent.hyper.get("reward_scale", 1.0)
+        scale = training["reward_scale"]
         replay = training["replay"] if agent.coordinates.get("setting") == "online-off-policy" else 0
         key, self.key = jax.random.split(jax.random.key(seed))
         keys = jax.random.split(key, seeds)

@@ -36,7 +36,9 @@ def test_rank_ignores_increasing_maps():
     np.testing.assert_array_equal(w(Q), w(jnp.exp(Q)))
 
 
-@pytest.mark.parametrize("ratio, advantage, want", [(1.5, 2.0, 2.4), (0.5, 2.0, 1.0), (0.5, -2.0, -1.6), (1.5, -2.0, -3.0)])
+@pytest.mark.parametrize(
+    "ratio, advantage, want", [(1.5, 2.0, 2.4), (0.5, 2.0, 1.0), (0.5, -2.0, -1.6), (1.5, -2.0, -3.0)]
+)
 def test_the_clipped_surrogate_is_pessimistic(ratio, advantage, want):
     surrogate = operator.trust_region(clip=0.2).surrogate(jnp.log(jnp.array([[ratio]])), jnp.array([advantage]))
     np.testing.assert_allclose(surrogate[0, 0], want, rtol=1e-5)

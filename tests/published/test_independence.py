@@ -46,6 +46,11 @@ def test_composed_cells_train_what_the_paper_trains(name):
 def test_nothing_in_the_parts_asks_which_method_it_serves():
     root = FOLDER.parent
     for file in [root / "compose.py", *(root / "parts").glob("*.py")]:
-        words = {n.value for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Compare) for n in ast.walk(n)
-                 if isinstance(n, ast.Constant)}
+        words = {
+            n.value
+            for n in ast.walk(ast.parse(file.read_text()))
+            if isinstance(n, ast.Compare)
+            for n in ast.walk(n)
+            if isinstance(n, ast.Constant)
+        }
         assert not words & set(KB.cards), f"{file.name} compares with a method's name"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowrl_kb.kb import verdicts
 from flowrl_kb.kb.evidence import SLOTS_OF
 from flowrl_kb.kb.levels import LEVELS
 from flowrl_kb.kb.nodes import Node
