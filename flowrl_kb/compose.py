@@ -29,6 +29,14 @@ def part(axis: str, value: str) -> Callable:
     return function
 
 
+class MissingHyper(UserError):
+    """A part needs the hyper-parameter `name`, which nobody gave."""
+
+    def __init__(self, name: str, message: str):
+        super().__init__(message)
+        self.name = name
+
+
 def bind(function: Callable, hyper: Hyper) -> Callable:
     """`function` with its keyword-only arguments taken from `hyper`; a required one that is missing is an error."""
     wanted = {}
@@ -38,7 +46,7 @@ def bind(function: Callable, hyper: Hyper) -> Callable:
         if name in hyper:
             wanted[name] = hyper[name]
         elif parameter.default is parameter.empty:
-            raise UserError(f"{function.__module__}.{function.__name__}: needs the hyper-parameter {name!r}")
+            raise MissingHyper(name, f"{function.__module__}.{function.__name__}: needs the hyper-parameter {name!r}")
     return partial(function, **wanted)
 
 
@@ -65,6 +73,8 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         return bind(part(axis, cell[axis]), hyper)
 
     route, reverse = cell["route"], cell["direction"] == "reverse"
+    if cell["space"] == "latent":
+        part("space", "latent")  # no route reads this axis by itself, so that a latent cell would pass for another
     operator = bound("operator")()
     parts = Parts(operator, bound("reference")(), candidates=hyper.get("candidates", 1), box=hyper.get("box"))
     if route not in ("likelihood-ratio", "inference-selection"):

@@ -6,7 +6,7 @@ and its coordinates bear load when changing one of them makes that comparison fa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flowrl_kb import compose
@@ -37,6 +37,7 @@ HYPER = {
     "expectile": 0.8,
     "discount": 0.9,
     "target_entropy": -1.0,
+    "entropy_weight": 0.05,
 }
 """Laboratory values of hyper-parameters, so that temperatures, clips and candidate counts suit its laws."""
 SLOT_AXES = {"acting": ("acting",), "critic": ("backup", "critic"), "value": ("critic",)}
@@ -102,11 +103,25 @@ def mutants(kb: KB, node: Node, slot: str) -> Iterator[tuple[str, str, dict[str,
             if value.id != node[axis.id]:
                 for cell in _neighbours(kb, node, axis.id, value.id):
                     try:
-                        method = compose.compose(node.id, cell, HYPER | laboratory_hyper(node))
+                        method = _mutant(node, cell)
                     except UserError:
                         continue
                     yield axis.id, value.id, cell, method
                     break
+
+
+def _mutant(node: Node, cell: Mapping[str, str]) -> Method:
+    """The method at a changed cell with the node's hyper-parameters; those that only the new parts need are the
+    laboratory's. Optional ones are left out, because they would change more than the coordinate.
+    """
+    hyper = laboratory_hyper(node)
+    while True:
+        try:
+            return compose.compose(node.id, cell, hyper)
+        except compose.MissingHyper as missing:
+            if missing.name not in HYPER:
+                raise
+            hyper |= {missing.name: HYPER[missing.name]}
 
 
 def _neighbours(kb: KB, node: Node, axis: str, value: str) -> Iterator[dict[str, str]]:

@@ -24,7 +24,8 @@ def code_hash(*names: str) -> str:
     for name in (*SHARED, *(f"published/{name}.py" for name in names)):
         path = PACKAGE / name
         for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
-            digest.update(file.read_bytes())
+            if file.name != "networks.py":  # the laboratory's policies are exact functions
+                digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 
 from flowrl_kb.errors import unknown
 from flowrl_kb.parts import policy
+from flowrl_kb.parts import prediction as predictions
+from flowrl_kb.parts.path import coefficients
 from flowrl_kb.parts.types import Array, Key, Path
 
 Params = Any
@@ -23,6 +25,10 @@ FREQUENCIES = 0.25 * 2.0 ** jnp.arange(8)
 
 LOG_STD = (-5.0, 2.0)
 """Range of a Gaussian policy's log standard deviation."""
+
+
+GUESS = 0.5
+"""Standard deviation of the actions that a new field on unbounded actions generates."""
 
 
 class Shape(NamedTuple):
@@ -169,11 +175,23 @@ def bind(kind: str, params: Params, shape: Shape) -> Any:
     return BIND[kind](params, shape)
 
 
+def _gaussian_guess(p: Shape, x: Array, t: Array) -> Array:
+    """The output that a field trained on N(0, GUESS^2) data would have: a skip connection for unbounded actions.
+
+    A new noise network that outputs zero spreads samples over sigma / alpha times the unit box; on boxes the clip of
+    the denoised action prevents that.
+    """
+    alpha, sigma = coefficients(p.path, t)
+    total = (alpha * GUESS) ** 2 + sigma**2
+    return predictions.target(p.prediction, p.path, alpha * GUESS**2 / total * x, sigma / total * x, t)
+
+
 def _bind_field(params: Params, p: Shape) -> policy.Field:
     def net(x: Array, t: Array, s: Array) -> Array:
         t = jnp.asarray(t)
         size = jnp.sqrt(p.path.alpha(t) ** 2 + p.path.sigma(t) ** 2)[..., None]
-        return mlp(params, {"x": features(x / size, p.waves), "t": embed(t), "s": s})
+        out = mlp(params, {"x": features(x / size, p.waves), "t": embed(t), "s": s})
+        return out if p.reach is None else out + _gaussian_guess(p, x, t)
 
     return policy.Field(net, p.path, p.grid, p.d, p.prediction, p.sampler, p.min_std, p.box)
 

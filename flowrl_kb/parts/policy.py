@@ -70,7 +70,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Map:
-    """A one-step policy a = net(s, z); `sample` clips to the box, the call does not."""
+    """A one-step policy a = net(s, z); executed actions are clipped to the box, those of a call are not."""
 
     net: Callable[[Array, Array], Array]
     dim: int
@@ -80,7 +80,11 @@ class Map:
         return self.net(s, z)
 
     def sample(self, key: Key, s: Array, lead: tuple[int, ...] = ()) -> Array:
-        a = self.net(s, jax.random.normal(key, (*lead, *s.shape[:-1], self.dim)))
+        return self.from_noise(jax.random.normal(key, (*lead, *s.shape[:-1], self.dim)), s)
+
+    def from_noise(self, z: Array, s: Array) -> Array:
+        """The executed action of unit noise z (..., d)."""
+        a = self.net(s, z)
         return a if self.box is None else jnp.clip(a, -self.box, self.box)
 
 

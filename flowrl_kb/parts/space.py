@@ -20,8 +20,9 @@ def denoising_error(field, draws, s: Array, weight=unit_weight) -> Array:
 def action(divergence: str | None, reference: Reference, produced, models: Models, batch: Batch, key: Key) -> Array:
     """Divergences of the law of the final action, each averaged over the batch.
 
-    reverse-kl: E[log pi(a)] against a flat reference; forward-kl: denoising error on reference samples, averaged over
-    dimensions; squared-distance: mean square distance of produced to reference actions (needs a deterministic policy).
+    reverse-kl: E[log pi(a)] against a flat reference; forward-kl: denoising error (or negative log-density, where the
+    policy has one) on reference samples, averaged over dimensions; squared-distance: mean square distance of produced
+    to reference actions (needs a deterministic policy).
     """
     if divergence is None:
         return jnp.zeros(())
@@ -29,6 +30,8 @@ def action(divergence: str | None, reference: Reference, produced, models: Model
         return jnp.mean(produced.log_prob)
     k_actions, k_noise = jax.random.split(key)
     samples = reference.actions(models, batch, k_actions)
+    if divergence == "forward-kl" and hasattr(models.actor, "log_prob"):
+        return -jnp.mean(models.actor.log_prob(batch.s, samples)) / samples.shape[-1]
     if divergence == "forward-kl":
         draws = forward(models.actor, samples[None], k_noise, 1, None)
         return jnp.mean(denoising_error(models.actor, draws, batch.s)) / samples.shape[-1]

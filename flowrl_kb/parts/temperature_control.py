@@ -55,7 +55,7 @@ def _clustered(a: Array, key: Key, components: int, rounds: int = 20) -> Array:
         total = jnp.sum(r, axis=1, keepdims=True)
         return jnp.where(total > 0, r @ a / jnp.maximum(total, 1.0), centres), None
 
-    return assign(jax.lax.scan(refine, centres, length=rounds - 1)[0])
+    return assign(jax.lax.scan(refine, centres, length=rounds)[0])
 
 
 def _mixture_entropy(a: Array, key: Key, components: int, rounds: int = 100, tolerance: float = 1e-3) -> Array:

@@ -14,15 +14,18 @@ def diffuse(field, s, key):
     k_start, k_steps = jax.random.split(key)
     x = jax.random.normal(k_start, (*s.shape[:-1], field.dim))
     alpha, sigma = field.path.alpha(field.grid), field.path.sigma(field.grid)
-    noises = jax.random.normal(k_steps, (field.grid.shape[0] - 1, *x.shape))
-    for i, z in enumerate(noises):
-        recon = (x - sigma[i] * field.eps(x, jnp.full(x.shape[:-1], field.grid[i]), s)) / alpha[i]
+
+    def body(x, level):
+        t, a_t, s_t, a_u, s_u, k = level
+        recon = (x - s_t * field.eps(x, jnp.full(x.shape[:-1], t), s)) / a_t
         recon = recon if field.box is None else jnp.clip(recon, -field.box, field.box)
-        step = alpha[i] / alpha[i + 1]
-        beta = 1.0 - step**2 * (sigma[i + 1] / sigma[i]) ** 2
-        x = alpha[i + 1] * beta * recon + step * (sigma[i + 1] / sigma[i]) ** 2 * x
-        x = x + sigma[i + 1] * jnp.sqrt(jnp.clip(beta, 0.0, None)) * z
-    return x
+        step = a_t / a_u
+        beta = 1.0 - step**2 * (s_u / s_t) ** 2
+        x = a_u * beta * recon + step * (s_u / s_t) ** 2 * x
+        return x + s_u * jnp.sqrt(jnp.clip(beta, 0.0, None)) * jax.random.normal(k, x.shape), None
+
+    keys = jax.random.split(k_steps, field.grid.shape[0] - 1)
+    return jax.lax.scan(body, x, (field.grid[:-1], alpha[:-1], sigma[:-1], alpha[1:], sigma[1:], keys))[0]
 
 
 def noised(a, key, log_temperature, noise_std, box):
@@ -76,11 +79,15 @@ def k_means(x, key, components):
     for k in keys[1:]:
         gap = jnp.min(jnp.sum((x[:, None] - centres) ** 2, axis=-1), axis=1)
         centres = jnp.concatenate([centres, x[jax.random.categorical(k, jnp.log(gap))][None]])
-    for _ in range(20):
-        member = jax.nn.one_hot(jnp.argmin(jnp.sum((x[:, None] - centres) ** 2, axis=-1), axis=1), components)
-        count = jnp.sum(member, axis=0)[:, None]
-        centres = jnp.where(count > 0, member.T @ x / jnp.maximum(count, 1.0), centres)
-    return member
+
+    def members(centres):
+        return jax.nn.one_hot(jnp.argmin(jnp.sum((x[:, None] - centres) ** 2, axis=-1), axis=1), components)
+
+    def move(_, centres):
+        count = jnp.sum(members(centres), axis=0)[:, None]
+        return jnp.where(count > 0, members(centres).T @ x / jnp.maximum(count, 1.0), centres)
+
+    return members(jax.lax.fori_loop(0, 20, move, centres))
 
 
 def mixture_entropy(x, key, components):

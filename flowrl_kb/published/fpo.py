@@ -41,6 +41,10 @@ def act(models, s, key):
     """Euler integration of the velocity from Gaussian noise, without noise on the way. Source: official fpo.py."""
     field = models.actor
     x = jax.random.normal(key, (*s.shape[:-1], field.dim))
-    for now, following in zip(field.grid[:-1], field.grid[1:], strict=True):
-        x = x - (now - following) * field.velocity(x, jnp.full(x.shape[:-1], now), s)
+
+    def euler(x, level):
+        t_now, t_next = level
+        return x + (t_next - t_now) * field.velocity(x, jnp.full(x.shape[:-1], t_now), s), None
+
+    x, _ = jax.lax.scan(euler, x, (field.grid[:-1], field.grid[1:]))
     return x if field.box is None else jnp.clip(x, -field.box, field.box)

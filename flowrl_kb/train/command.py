@@ -82,7 +82,7 @@ def _train(asked: dict[str, Any], folder: Path | None, resumed: bool) -> None:
     )
     on_bandit = asked["task"].startswith("bandit/")
     steps = asked["steps"] or (BANDIT_STEPS if on_bandit else GYM_STEPS)
-    chosen = settings.on_bandit(chosen, steps) if on_bandit else settings.on_gym(chosen)
+    chosen = settings.on_bandit(chosen, steps) if on_bandit else settings.on_gym(chosen, choice.training)
     chosen = settings.override(chosen, settings.parse(asked["set"]))
     hyper = {**chosen.hyper, "box": task.box}
     built = (

@@ -145,12 +145,32 @@ def on_bandit(settings: Settings, steps: int) -> Settings:
     training |= {"envs": 32, "replay": 16_384, "decay_steps": steps, "waves": WAVES}
     for name in [n for n in training if n.endswith(("_hidden", "_learning_rate"))]:
         del training[name]
+    if settings.coordinates.get("setting") == "on-policy":
+        training |= {"envs": 1, "rollout": 1024, "minibatches": 4, "epochs": min(training["epochs"], 5), "old_every": 0}
+        said.append(f"rollout 1024, minibatches 4, epochs {training['epochs']}")
     return settings._replace(hyper=hyper, training=training, preset="bandit preset: " + ", ".join(said))
 
 
-def on_gym(settings: Settings) -> Settings:
-    """The card's own settings."""
-    return settings
+def on_gym(settings: Settings, stated: Mapping[str, Any]) -> Settings:
+    """The card's settings, cut to what a small machine can do, with one line that says what it changed.
+
+    On-policy roll-outs hold at most 2048 transitions. Off-policy methods with field policies step five environments for
+    each update where the card leaves the number open (`stated` are the card's own training settings), as the trainer
+    that the official codes of SDAC, DPMD, iDEM and DACER share does.
+    """
+    training, said = dict(settings.training), []
+    if settings.coordinates.get("setting") == "on-policy":
+        envs = min(training["envs"], 16)
+        changes = {"envs": envs, "rollout": min(training["rollout"], 2048 // envs)}
+        changes["minibatches"] = min(training["minibatches"], 32)
+        training["old_every"] = 0
+    else:
+        changes = {"envs": 5} if settings.coordinates.get("policy") == "field" and "envs" not in stated else {}
+    for name, value in changes.items():
+        if training[name] != value:
+            training[name] = value
+            said.append(f"{name} {value}")
+    return settings._replace(training=training, preset="gym preset: " + ", ".join(said) if said else "")
 
 
 def path_and_grid(coordinates: Mapping[str, str], steps: int, box: float | None) -> tuple[Path, Array]:
@@ -188,7 +208,7 @@ def shapes(settings: Settings, trains: Mapping[str, str], ds: int, d: int, box: 
             min_std=hyper.get("min_std") or 0.1,
         )
     on_policy = cell.get("setting") == "on-policy"
-    start = float(jnp.log(training.get("log_temperature_start", 1.0)))
+    start = training.get("log_temperature_start", 0.0)
     base = base._replace(squash=box is not None and not on_policy, state_std=not on_policy, scalar=start)
     return {
         name: base._replace(
