@@ -86,6 +86,8 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         return parts._replace(likelihood=bound("likelihood"), intermediate_value=bound("intermediate-value"))
     if route == "pathwise":
         one_step = cell["intermediate-value"] == "posterior-mean"
+        if cell["intermediate-value"] == "path-value":
+            raise UserError("cell: route=pathwise with intermediate-value=path-value has no executable part yet")
         if cell["temperature-control"] == "dual":
             parts = parts._replace(operator=operator._replace(penalty_weight=None))
         if hyper.get("actor_noise_std"):

@@ -40,7 +40,13 @@ HYPER = {
     "entropy_weight": 0.05,
 }
 """Laboratory values of hyper-parameters, so that temperatures, clips and candidate counts suit its laws."""
-SLOT_AXES = {"acting": ("acting",), "critic": ("backup", "critic"), "value": ("critic",)}
+SLOT_AXES = {
+    "acting": ("acting",),
+    "critic": ("backup", "critic"),
+    "value": ("critic",),
+    "behaviour": (),
+    "log_temperature": (),
+}
 """Axes whose mutation is looked for outside the actor slot."""
 
 
@@ -147,7 +153,7 @@ def mutation_test(kb: KB, node: Node, slot: str, published: Fingerprint) -> list
         if slot not in slots(method):
             rows.append({**row, "verdict": "different", "worst_residual": None, "note": f"trains no {slot}"})
             continue
-        result = decide(published, fingerprint(method, slot, node, 3), LOOKS[:3])
+        result = decide(published, fingerprint(method, slot, node, 3), LOOKS[:2])
         verdict = {"equal": "not-separated"}.get(result.verdict, result.verdict)
         rows.append({**row, "verdict": verdict, "worst_residual": round(result.worst_residual, 4)})
     return rows

@@ -51,7 +51,8 @@ def _common_scale(p: np.ndarray, c: np.ndarray, weight: np.ndarray) -> float:
     """The scale of c that fits p best over all blocks, each weighted by the inverse of its norm."""
     cross = np.einsum("sbm,sbm->sb", p.mean(1), c.mean(1))
     own, _ = _unbiased_square(c)
-    return float(np.sum(weight * cross) / max(np.sum(weight * own), 1e-300))
+    fitted = np.sum(weight * cross) / max(np.sum(weight * own), 1e-300)
+    return float(np.clip(fitted, -1e6, 1e6))  # an update that vanishes has no scale
 
 
 def compare(p: np.ndarray, c: np.ndarray, margin: float = MARGIN, scale: float | None = None) -> Comparison:

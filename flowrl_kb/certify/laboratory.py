@@ -217,7 +217,10 @@ def models(setting: Setting, scene: Scenario, perturb: dict[str, object]) -> Mod
         actor=policy("current", perturb.get("actor")),
         target_actor=policy("averaged"),
         old=policy("previous"),
-        behaviour=_policy(frozen, law(scene, "behaviour"), perturb.get("behaviour")),
+        # A model that is being trained must not stand at its optimum, where its expected update vanishes.
+        behaviour=_policy(
+            frozen, law(scene, "current" if "behaviour" in perturb else "behaviour"), perturb.get("behaviour")
+        ),
         critic=q_heads(scene.critic, get("critic", "heads")),
         target_critic=q_heads(scene.target_critic),
         spread=spread_heads(scene.critic, get("critic", "spread") if setting.distributional else None),

@@ -7,6 +7,8 @@ automatic reset, and a checkpoint needs each simulator's state.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,12 +40,32 @@ def _make(id: str) -> Any:
     if id not in gymnasium.registry:
         raise unknown("task", f"gym/{id}", [f"gym/{name}" for name in gymnasium.registry])
     try:
-        return gymnasium.make(id)
+        with _without_deprecations():
+            return gymnasium.make(id)
     except (ImportError, gymnasium.error.Error) as error:
         missing = isinstance(error, ImportError) or "install" in str(error)
         kind = MissingExtra if missing else UserError
         hint = ": pip install 'flowrl-kb[envs]'" if missing else ""
         raise kind(f"gym/{id} cannot be made ({str(error).splitlines()[0]}){hint}") from None
+
+
+@contextmanager
+def _without_deprecations() -> Iterator[None]:
+    """Keep MuJoCo's remarks about Gymnasium's model files off the terminal and out of MUJOCO_LOG.TXT.
+
+    Only while a model is compiled: warnings about an unstable simulation stay visible.
+    """
+    try:
+        import mujoco
+    except ImportError:
+        yield
+        return
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(lambda message: None)
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(before)
 
 
 def get(id: str) -> Task:
