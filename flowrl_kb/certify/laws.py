@@ -19,12 +19,13 @@ from flowrl_kb import compose
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.parts.policy import Field
-from flowrl_kb.parts.types import Array, Key
+from flowrl_kb.parts.types import Array, Key, Method
 from flowrl_kb.tasks import bandits, laws
 from flowrl_kb.tasks.bandits import Bandit
 from flowrl_kb.train import agent as agents
 from flowrl_kb.train import bandit as loop
 from flowrl_kb.train import choose, evaluate, settings
+from flowrl_kb.train.on_policy import OnPolicyBanditRun
 from flowrl_kb.train.settings import Settings
 
 TASKS = ("8gaussians", "moons")
@@ -73,6 +74,8 @@ def _settings(kb: KB, node: Node) -> Settings:
 def reached(made: Settings, node: Node) -> tuple[Array, Array]:
     """Generated and executed actions of trained policies, each (tasks, seeds, n, d)."""
     method = compose.published(node.id, {**made.hyper, "box": None})
+    if made.coordinates["setting"] == "on-policy":
+        return _on_policy(method, made)
     scale = made.hyper.get("reward_scale", 1.0)
     online = made.coordinates["setting"] == "online-off-policy"
 
@@ -90,6 +93,19 @@ def reached(made: Settings, node: Node) -> tuple[Array, Array]:
 
     tasks = stack([bandits.get(name) for name in TASKS])
     return jax.jit(jax.vmap(train, in_axes=(0, None)))(tasks, jax.random.key(0))
+
+
+def _on_policy(method: Method, made: Settings) -> tuple[Array, Array]:
+    """As `reached`, one task after the other: roll-outs of one-step episodes."""
+    both = []
+    for name in TASKS:
+        task = bandits.get(name)
+        run = OnPolicyBanditRun(agents.make(method, made, task), task, SEEDS, 0)
+        while run.step < STEPS:
+            run.advance(STEPS - run.step)
+        both.append(run.samples())
+    generated, executed = zip(*both, strict=True)
+    return jnp.stack(generated), jnp.stack(executed)
 
 
 def naive_field(task: Bandit, made: Settings, key: Key) -> Array:

@@ -114,11 +114,10 @@ class Envs:
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that the next step depends on, as arrays of fixed shapes."""
-        simulators = [_simulator(env) for env in self.envs]
         return {
             "s": self.s,
             "returns": self.returns,
-            "simulators": np.stack([x for x in simulators]) if simulators[0] is not None else np.zeros((0, 0)),
+            "simulators": np.stack([_simulator(env) for env in self.envs]),
             "elapsed": np.array([_time_limit(env)._elapsed_steps if _time_limit(env) else 0 for env in self.envs]),
             "random": np.stack([_pack(env.unwrapped.np_random.bit_generator.state) for env in self.envs]),
         }
@@ -127,24 +126,24 @@ class Envs:
         """Put every copy where `state` found it; simulators that cannot be set start a new episode instead."""
         for i, env in enumerate(self.envs):
             env.unwrapped.np_random.bit_generator.state = _unpack(np.asarray(state["random"][i]))
-            if len(state["simulators"]):
-                _set_simulator(env, np.asarray(state["simulators"][i]))
-                if _time_limit(env):
-                    _time_limit(env)._elapsed_steps = int(state["elapsed"][i])
-        if len(state["simulators"]):
-            self.s = np.array(state["s"], np.float32)
-            self.returns = np.array(state["returns"], float)
-        else:
+        simulators = np.asarray(state["simulators"])
+        if np.isnan(simulators).any():
             self.s = np.asarray([env.reset()[0] for env in self.envs], np.float32)
             self.returns = np.zeros(len(self.envs))
+            return
+        for env, simulator, elapsed in zip(self.envs, simulators, state["elapsed"], strict=True):
+            _set_simulator(env, simulator)
+            if _time_limit(env):
+                _time_limit(env)._elapsed_steps = int(elapsed)
+        self.s, self.returns = np.array(state["s"], np.float32), np.array(state["returns"], float)
 
     def close(self) -> None:
         for env in self.envs:
             env.close()
 
 
-def _simulator(env: Any) -> np.ndarray | None:
-    """The simulator's own state: all that MuJoCo's integrator reads, or the state vector of a classic task."""
+def _simulator(env: Any) -> np.ndarray:
+    """The simulator's own state: all that MuJoCo's integrator reads, the state vector of a classic task, else NaN."""
     inner = env.unwrapped
     if hasattr(inner, "model") and hasattr(inner, "data"):
         import mujoco
@@ -154,7 +153,7 @@ def _simulator(env: Any) -> np.ndarray | None:
         mujoco.mj_getState(inner.model, inner.data, found, kind)
         return found
     state = getattr(inner, "state", None)
-    return np.array(state, float) if isinstance(state, np.ndarray | tuple | list) else None
+    return np.array(state, float) if isinstance(state, np.ndarray | tuple | list) else np.full(1, np.nan)
 
 
 def _set_simulator(env: Any, state: np.ndarray) -> None:

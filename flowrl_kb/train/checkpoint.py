@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,28 @@ FOLDER = "checkpoint"
 
 def save(folder: Path, step: int, tree: Any) -> Path:
     """Write a checkpoint and then remove the one before it, so that an interrupted write loses nothing."""
-    import orbax.checkpoint as ocp
-
-    logging.getLogger("absl").setLevel(logging.ERROR)
     target = (folder / FOLDER / str(step)).resolve()
     if target.exists():
         return target
-    with ocp.StandardCheckpointer() as writer:
-        writer.save(target, jax.tree.map(_storable, tree))
+    flat = {f"{i:05d}": _storable(x) for i, x in enumerate(jax.tree.leaves(tree))}
+    flat["names"] = np.frombuffer("\n".join(_names(tree)).encode(), np.uint8)
+    with _writer() as writer:
+        writer.save(target, flat)
     for other in target.parent.iterdir():
         if other != target:
             shutil.rmtree(other)
     return target
+
+
+def _writer() -> Any:
+    import orbax.checkpoint as ocp
+
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    return ocp.StandardCheckpointer()
+
+
+def _names(tree: Any) -> list[str]:
+    return [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_flatten_with_path(tree)[0]]
 
 
 def latest(folder: Path) -> Path:
@@ -46,21 +57,21 @@ def latest(folder: Path) -> Path:
 
 
 def restore(folder: Path, like: Any) -> tuple[int, Any]:
-    """Step and tree of the newest checkpoint. Arguments: `like` a tree of the same structure (its values are not read).
+    """Step and tree of the newest checkpoint. Arguments: `like` a tree of the same structure; shapes are the stored ones.
 
-    Errors: UserError where the stored tree does not fit `like` (the configuration was changed).
+    Errors: UserError where the stored tree has other parts than `like` (the code or the card was changed).
     """
-    import orbax.checkpoint as ocp
-
-    logging.getLogger("absl").setLevel(logging.ERROR)
     path = latest(folder).resolve()
-    shapes = jax.tree.map(_storable, like)
-    try:
-        with ocp.StandardCheckpointer() as reader:
-            stored = reader.restore(path, shapes)
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"--resume {folder}: the checkpoint does not fit this configuration") from error
-    return int(path.name), jax.tree.map(_original, stored, like)
+    with _writer() as reader, warnings.catch_warnings():
+        # Orbax warns that arrays come back on the present device, which is meant.
+        warnings.simplefilter("ignore")
+        flat = reader.restore(path)
+    stored = np.asarray(flat.pop("names")).tobytes().decode().split("\n")
+    odd = set(stored) ^ set(_names(like))
+    if odd:
+        raise UserError(f"--resume {folder}: the checkpoint does not fit this method ({sorted(odd)[0]} differs)")
+    leaves = [_original(flat[f"{i:05d}"], x) for i, x in enumerate(jax.tree.leaves(like))]
+    return int(path.name), jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
 def _is_key(x: Any) -> bool:

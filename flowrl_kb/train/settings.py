@@ -61,8 +61,18 @@ REACH = 1.5
 """Where actions are unbounded (bandits), data lie inside [-REACH, REACH]^d."""
 
 
+UNBOUNDED_TOP = 0.8
+"""First noise level of variance-preserving chains on unbounded actions: sigma / alpha is 3.1 there (12.7 at 0.95)."""
+
 WAVES = (3.0, 6.0)
 """Frequencies of the action features on bandits, whose modes are about 0.1 wide."""
+
+
+POSITIVE = (
+    *("batch", "learning_rate", "actor_every", "heads", "envs", "replay", "updates_per_step", "rollout", "epochs"),
+    *("minibatches", "temperature", "candidates", "best_of", "backup_of", "steps", "pairs", "min_std"),
+)
+"""Settings that make no sense at zero or below."""
 
 
 class Settings(NamedTuple):
@@ -113,6 +123,8 @@ def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:
             raise UserError(f"--set {name}: found {value!r}, expected a number such as {before}")
         if isinstance(before, int) and not isinstance(before, bool) and value != int(value):
             raise UserError(f"--set {name}: found {value!r}, expected a whole number such as {before}")
+        if number and name in POSITIVE and not value > 0:
+            raise UserError(f"--set {name}: found {value!r}, expected a number above zero")
         if name == "critic" and value not in ("learned", "exact"):
             raise UserError(f"--set critic: found {value!r}, expected learned or exact")
         if name == "hidden" or name.endswith("_hidden"):
@@ -127,7 +139,10 @@ def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:
 def on_bandit(settings: Settings, steps: int) -> Settings:
     """The bandit preset for a run of `steps` updates, with one line that says what it changed."""
     hyper, training, said = dict(settings.hyper), dict(settings.training), []
+    normalised = settings.coordinates.get("normaliser", "none") not in ("none", "standardised")
     for name, value in BANDIT.items():
+        if name == "temperature" and normalised:
+            continue  # the temperature of a normalised value does not depend on the scale of rewards
         home = training if name in training else hyper
         if home.get(name, value) != value:
             home[name] = value
@@ -177,7 +192,7 @@ def path_and_grid(coordinates: Mapping[str, str], steps: int, box: float | None)
     """The forward path of a card and its `steps` + 1 decreasing noise levels, the last one clean.
 
     Where denoised actions are not clipped to a box, the first level keeps a little signal, because there an error of
-    the noise network is multiplied by sigma / alpha.
+    the noise network, and the variance of a gradient expectation, is multiplied by powers of sigma / alpha.
     """
     kind = coordinates.get("path", "vp")
     if kind == "ve":
@@ -188,8 +203,8 @@ def path_and_grid(coordinates: Mapping[str, str], steps: int, box: float | None)
     if kind == "linear":
         top = 1.0 if coordinates.get("prediction") == "velocity" else 0.98
         return paths.linear(t_max=top), jnp.linspace(top, 0.0, steps + 1)
-    path = paths.vp() if box is not None else paths.vp(t_max=0.95)
-    return path, jnp.linspace(0.9946 if box is not None else 0.95, 0.0, steps + 1)
+    top = 0.9946 if box is not None else UNBOUNDED_TOP
+    return paths.vp(t_max=top), jnp.linspace(top, 0.0, steps + 1)
 
 
 def shapes(settings: Settings, trains: Mapping[str, str], ds: int, d: int, box: float | None) -> dict[str, Shape]:

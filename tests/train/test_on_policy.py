@@ -1,0 +1,47 @@
+"""Advantages by hand, picking along the right axis, and a bandit that PPO improves on."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flowrl_kb.parts.types import Batch
+from flowrl_kb.tasks import bandits
+from flowrl_kb.train.on_policy import OnPolicyBanditRun, advantages, pick
+
+
+def test_advantages_by_hand():
+    """Three steps of one copy: an episode is cut off (not terminated) after the second."""
+    column = lambda *x: jnp.array(x, float)[:, None]  # noqa: E731
+    found = advantages(
+        column(1, 2, 3),
+        column(10, 20, 30),
+        column(20, 40, 50),
+        column(0, 0, 1),
+        column(0, 1, 1),
+        discount=0.5,
+        gae_lambda=0.5,
+    )
+    delta = [1 + 10 - 10, 2 + 20 - 20, 3 + 0 - 30]
+    np.testing.assert_allclose(found[:, 0], [delta[0] + 0.25 * delta[1], delta[1], delta[2]])
+
+
+def test_pick_keeps_chains_with_their_actions():
+    n = jnp.arange(4.0)
+    data = Batch(s=n[:, None], a=n[:, None], chain=jnp.stack([n, n])[..., None], pair_t=jnp.stack([n] * 3))
+    found = pick(data, jnp.array([2, 0]))
+    assert found.s[:, 0].tolist() == [2, 0]
+    assert found.chain[1, :, 0].tolist() == [2, 0] and found.pair_t[2].tolist() == [2, 0]
+    assert found.reward is None
+
+
+@pytest.mark.parametrize("name", ["ppo", pytest.param("dppo", marks=pytest.mark.slow), pytest.param("fpo", marks=pytest.mark.slow)])
+def test_on_policy_methods_raise_the_reward(make_agent, name):
+    task = bandits.get("two-modes-1d")
+    agent = make_agent(name, task, steps=400, learning_rate=3e-3, rollout=256)
+    run = OnPolicyBanditRun(agent, task, seeds=2, seed=0)
+    before = np.asarray(run.evaluate()["reward/executed"])
+    while run.step < 400:
+        run.advance(400)
+    after = np.asarray(run.evaluate()["reward/executed"])
+    assert (after > before + 0.1).all()
