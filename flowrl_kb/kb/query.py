@@ -32,7 +32,7 @@ class Answer:
 def query(kb: KB, text: str, variants: bool = False) -> Answer:
     """Return the answer to a query over methods (and variants, when asked for or named in the query)."""
     condition = Condition(kb, text)
-    variants = variants or condition.names_a_variant() or bool(condition.calls("equiv"))
+    variants = variants or condition.names_a_variant()
     nodes = [node for node in kb.nodes.values() if variants or node.variant is None]
     groups: dict[int, list[Node]] = {YES: [], MAYBE: [], NO: []}
     for node in nodes:

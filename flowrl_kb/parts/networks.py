@@ -33,7 +33,7 @@ GUESS = 0.5
 
 
 PIECE = 1024
-"""Rows of a critic's batch that fit a CPU's cache together; larger batches of candidates are split (1.5 times faster)."""
+"""Rows of a critic's batch that fit a CPU's cache together; many more candidates are split (1.5 times faster)."""
 
 
 class Shape(NamedTuple):

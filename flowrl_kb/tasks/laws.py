@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from flowrl_kb.parts.types import Array, Key
 from flowrl_kb.tasks import bandits
@@ -44,8 +45,9 @@ def grid(d: int, half: float = 2.0, side: int | None = None) -> Grid:
     """A regular grid. Arguments: `side` points for each dimension (default by dimension)."""
     side = side or SIDE[d]
     spacing = 2.0 * half / side
-    axis = -half + spacing * (jnp.arange(side) + 0.5)
-    return Grid(jnp.stack(jnp.meshgrid(*[axis] * d, indexing="ij"), axis=-1).reshape(-1, d), spacing, half)
+    axis = (-half + spacing * (np.arange(side) + 0.5)).astype(np.float32)
+    points = np.stack(np.meshgrid(*[axis] * d, indexing="ij"), axis=-1).reshape(-1, d)
+    return Grid(jnp.asarray(points), spacing, half)
 
 
 def _normalised(over: Grid, log_density: Array) -> Law:
@@ -135,7 +137,9 @@ def predict(predictor: str | None, task: Bandit, hyper: Mapping[str, Any]) -> La
     needed = [name for name in wanted if name != "over"]
     if any(hyper.get(name) is None for name in needed):
         return None
-    return function(task, **{name: hyper[name] for name in needed})
+    over = grid(task.d)
+    # One compiled program instead of one for each operation.
+    return Law(over, jax.jit(lambda: function(task, over=over, **{n: hyper[n] for n in needed}).mass)())
 
 
 def sample(law: Law, key: Key, n: int) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from flowrl_kb.errors import UserError
 from flowrl_kb.parts.types import Method
 from flowrl_kb.tasks import bandits
 from flowrl_kb.tasks.bandits import Bandit
@@ -25,10 +26,17 @@ class Agent(NamedTuple):
 
 
 def make(method: Method, settings: Settings, task: Any) -> Agent:
-    """Join a method with a task (anything with `ds`, `d`, `box`); `critic=exact` puts the reward in the critic's place."""
+    """Join a method with a task (anything with `ds`, `d`, `box`).
+
+    On bandits the reward itself is the critic where `critic=exact` asks for it and where the card's critic is `reward`.
+    Errors: UserError where no reward function is known.
+    """
     shapes = run_settings.shapes(settings, method.trains, task.ds, task.d, task.box)
     fixed = {}
-    if settings.training["critic"] == "exact" and isinstance(task, Bandit):
+    given = settings.training["critic"] == "exact" or settings.coordinates.get("critic") == "reward"
+    if given and not isinstance(task, Bandit):
+        raise UserError(f"{settings.name} on {task.name}: a critic equal to the reward needs a bandit")
+    if given:
         exact = bandits.oracle(task, settings.training["heads"], settings.training["reward_scale"])
         fixed = {"critic": exact, "target_critic": exact}
     trainer = update.make(method, shapes, settings.training, fixed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -128,6 +129,7 @@ class BanditRun:
         self._chunk = chunk(
             agent.trainer, agent.method, task, batch=training["batch"], envs=training["envs"], scale=scale
         )
+        self._reward = jax.jit(partial(expected_reward, task))
         self._sample = sampler(agent.trainer, agent.method, SAMPLES)
 
     def advance(self, limit: int) -> dict[str, Array]:
@@ -137,16 +139,16 @@ class BanditRun:
         self.step += n
         return metrics
 
+    def trace(self) -> None:
+        self._chunk.lower(self.carry, jnp.arange(self.chunk_length))
+
     def samples(self) -> tuple[Array, Array]:
         """Generated and executed actions (seeds, n, d); the same call on the same state gives the same actions."""
         return self._sample(self.carry.state, jax.random.fold_in(self.key, self.step))
 
     def evaluate(self) -> dict[str, Array]:
         generated, executed = self.samples()
-        return {
-            "reward/generated": expected_reward(self.task, generated),
-            "reward/executed": expected_reward(self.task, executed),
-        }
+        return {"reward/generated": self._reward(generated), "reward/executed": self._reward(executed)}
 
     def state(self) -> Any:
         return self.carry

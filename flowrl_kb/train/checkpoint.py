@@ -57,7 +57,7 @@ def latest(folder: Path) -> Path:
 
 
 def restore(folder: Path, like: Any) -> tuple[int, Any]:
-    """Step and tree of the newest checkpoint. Arguments: `like` a tree of the same structure; shapes are the stored ones.
+    """Step and tree of the newest checkpoint. Arguments: `like` a tree with the same parts, of any shapes.
 
     Errors: UserError where the stored tree has other parts than `like` (the code or the card was changed).
     """

@@ -36,14 +36,15 @@ def method(kb: KB, name: str, composed: bool) -> Choice:
     notes = ()
     if node.variant is not None and not composed:
         composed, notes = True, (f"{node.id}: a variant runs as its composed cell ({node.variant.summary})",)
-    return _choice(kb, node, node.id, dict(node.coordinates), composed, notes, node.card.law)
+    law = node.card.law if node.variant is None else None
+    return _choice(kb, node, node.id, dict(node.coordinates), composed, notes, law)
 
 
 def cell(kb: KB, text: str) -> Choice:
     """A cell `axis=value,...`; axes that are not named are filled from the nearest catalogued method.
 
-    Nearest: most named coordinates in common, then fewest changes of the other mechanism axes, then the older card.
-    Values that then contradict a constraint, or a cell that is impossible, are one line each.
+    Nearest: most named coordinates in common, then the older card; a base whose other values would contradict a
+    constraint is passed over. Errors: UserError for an impossible cell.
     """
     from flowrl_kb.kb import cells
 
@@ -51,8 +52,8 @@ def cell(kb: KB, text: str) -> Choice:
     broken = cells.violations(kb, found)
     if broken:
         raise UserError(f"--cell: impossible by {broken[0].id}: {broken[0].because}")
-    runnable = [n for n in kb.nodes.values() if n.card.role == "method" or n.card.role == "baseline"]
-    bases = sorted(runnable, key=lambda n: (sum(n[a] != v for a, v in found.items()), n.card.date, n.id))
+    methods = [n for n in kb.nodes.values() if n.variant is None]
+    bases = sorted(methods, key=lambda n: (sum(n[a] != v for a, v in found.items()), n.card.date, n.id))
     for base in bases:
         filled = {**base.coordinates, **found}
         if not cells.violations(kb, filled):

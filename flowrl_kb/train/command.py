@@ -73,20 +73,28 @@ def _train(asked: dict[str, Any], folder: Path | None, resumed: bool) -> None:
 
     from flowrl_kb import compose
     from flowrl_kb.train import agent as agents
-    from flowrl_kb.train import log, settings
+    from flowrl_kb.train import checkpoint, log, settings
     from flowrl_kb.train.drive import drive
 
-    extra = choose.known_hyper(kb, choice) if choice.composed else {}
-    chosen = settings.Settings(
-        choice.name, choice.coordinates, {**extra, **choice.hyper}, {**settings.TRAINING, **choice.training}
-    )
     on_bandit = asked["task"].startswith("bandit/")
     steps = asked["steps"] or (BANDIT_STEPS if on_bandit else GYM_STEPS)
-    chosen = settings.on_bandit(chosen, steps) if on_bandit else settings.on_gym(chosen, choice.training)
-    chosen = settings.override(chosen, settings.parse(asked["set"]))
+    if resumed:
+        # The recorded settings, because the card may have been changed since.
+        stored = checkpoint.read_config(folder)
+        chosen = settings.Settings(choice.name, stored["coordinates"], stored["hyper"], stored["training"])
+    else:
+        training = {**settings.TRAINING, **choice.training}
+        card = settings.Settings(choice.name, choice.coordinates, choice.hyper, training)
+        chosen = settings.on_bandit(card, steps) if on_bandit else settings.on_gym(card, choice.training)
+        if choice.composed:
+            # Silent, because most of what other cards lend is not read.
+            lent = card._replace(hyper=choose.known_hyper(kb, choice))
+            lent = settings.on_bandit(lent, steps) if on_bandit else lent
+            chosen = chosen._replace(hyper={**lent.hyper, **chosen.hyper})
+        chosen = settings.override(chosen, settings.parse(asked["set"]))
     hyper = {**chosen.hyper, "box": task.box}
     built = (
-        compose.compose(choice.name, choice.coordinates, hyper)
+        compose.compose(choice.name, chosen.coordinates, hyper)
         if choice.composed
         else compose.published(choice.card, hyper)
     )
@@ -95,21 +103,30 @@ def _train(asked: dict[str, Any], folder: Path | None, resumed: bool) -> None:
     from flowrl_kb.train import runs
 
     this = runs.make(agent, task, seeds=asked["seeds"], seed=asked["seed"])
+    if choice.composed:
+        runs.probe(this, choice.name)
     for line in (*choice.notes, chosen.preset):
         if line:
             print(line)
     if resumed:
-        from flowrl_kb.train import checkpoint
-
         this.load(*checkpoint.restore(folder, this.state()))
         print(f"resumed {folder} at {this.step} {this.unit}")
+        if stored["card_sha256"] != choice.identity["card_sha256"]:
+            print(f"note: the card of {choice.card} was changed since; the run keeps its recorded settings")
     else:
         folder = folder or _folder(asked, choice.name)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"--out {folder}: cannot be made ({error.strerror})") from None
         config = {"asked": {**asked, "steps": steps}, "name": choice.name, "composed": choice.composed}
         config |= {"coordinates": choice.coordinates, "hyper": chosen.hyper, "training": chosen.training}
         log.write_config(folder, {**config, **choice.identity})
-    finished = drive(this, folder, steps, **runs.intervals(this, steps))
+    try:
+        finished = drive(this, folder, steps, **runs.intervals(this, steps))
+    except KeyboardInterrupt:
+        print(f"stopped at once; what was saved last can be continued: flowrl-kb run --resume {folder}")
+        raise typer.Exit(130) from None
     if not finished:
         print(f"interrupted at {this.step} of {steps} {this.unit}; continue: flowrl-kb run --resume {folder}")
         raise typer.Exit(130)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,18 +14,23 @@ from typing import Any, Protocol
 from flowrl_kb.train import checkpoint
 from flowrl_kb.train.log import Log
 
+RECENT = 8
+"""Chunks over which rates are averaged: the first one compiles, and not every chunk holds updates."""
+
 
 class Run(Protocol):
     """A training run that advances in chunks.
 
     `unit` names what `step` counts; `advance()` does one chunk of at most `limit` steps and returns its metrics;
-    `evaluate()` returns metrics of the policy; `state()` is everything that the next chunk depends on.
+    `trace()` builds the updates without running them; `evaluate()` returns metrics of the policy; `state()` is
+    everything that the next chunk depends on.
     """
 
     unit: str
     step: int
 
     def advance(self, limit: int) -> Mapping[str, Any]: ...
+    def trace(self) -> None: ...
     def evaluate(self) -> Mapping[str, Any]: ...
     def state(self) -> Any: ...
     def load(self, step: int, state: Any) -> None: ...
@@ -55,13 +61,15 @@ def drive(
 
     Arguments: `evaluate_every`, `save_every` in steps (None: only at the end).
     """
-    log = Log(folder)
+    log = Log(folder, run.step)
     evaluated = saved = run.step
+    recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
     with interruptible() as stop, _bar(steps, run.unit) as show:
         while run.step < steps and not stop:
             before, began = run.step, time.perf_counter()
             metrics = dict(run.advance(steps - run.step))
-            rate = (run.step - before) / (time.perf_counter() - began)
+            recent.append((run.step - before, time.perf_counter() - began))
+            rate = sum(n for n, _ in recent) / sum(t for _, t in recent)
             if evaluate_every and (run.step - evaluated >= evaluate_every or run.step >= steps):
                 metrics |= run.evaluate()
                 evaluated = run.step

@@ -24,13 +24,24 @@ def distances(law: Law, samples: Array, key: Key) -> Array:
     return jax.lax.map(lambda x: laws.energy_distance(x, exact), samples)
 
 
-def reference_distance(law: Law, key: Key, n: int = SAMPLES, repeats: int = 8) -> float:
+def reference_distance(law: Law, key: Key, n: int = SAMPLES, repeats: int = 4) -> Array:
     """Root mean square energy distance between two exact samples of size n: what sampling alone costs."""
     keys = jax.random.split(key, (repeats, 2))
     found = jax.lax.map(
         lambda k: laws.energy_distance(laws.sample(law, k[0], n), laws.sample(law, k[1], n)), keys
     )
-    return float(jnp.sqrt(jnp.mean(found**2)))
+    return jnp.sqrt(jnp.mean(found**2))
+
+
+def judge(law: Law, samples: Array, key: Key) -> tuple[np.ndarray, float]:
+    """Distances of each seed's samples (seeds, n, d) to the law, and the reference distance at this n."""
+    k_exact, k_reference = jax.random.split(key)
+
+    def both(law: Law, samples: Array) -> tuple[Array, Array]:
+        return distances(law, samples, k_exact), reference_distance(law, k_reference, samples.shape[1])
+
+    found, reference = jax.jit(both)(law, samples)
+    return np.asarray(found), float(reference)
 
 
 def picture(file: Path, task: Bandit, law: Law, title: str, columns: Mapping[str, Array]) -> None:

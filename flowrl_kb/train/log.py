@@ -60,13 +60,20 @@ def _plain(value: Any) -> Any:
 
 
 class Log:
-    """Appends metrics to metrics.jsonl and to TensorBoard files in `folder`."""
+    """Appends metrics to metrics.jsonl and to TensorBoard files in `folder`, after what was logged up to `step`.
 
-    def __init__(self, folder: Path):
+    Lines beyond `step` are from a run that ended after its last checkpoint; they will be computed again.
+    """
+
+    def __init__(self, folder: Path, step: int = 0):
         from tensorboardX import SummaryWriter
 
-        self._lines = open(folder / "metrics.jsonl", "a", encoding="utf-8")
-        self._board = SummaryWriter(str(folder / "tensorboard"))
+        file = folder / "metrics.jsonl"
+        if file.exists():
+            kept = [line for line in file.read_text().splitlines() if json.loads(line)["step"] <= step]
+            file.write_text("".join(line + "\n" for line in kept))
+        self._lines = open(file, "a", encoding="utf-8")
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
 
     def write(self, step: int, metrics: Mapping[str, Any]) -> None:
         """One line for a step; arrays over seeds are kept whole here and averaged on the board. NaN becomes null."""

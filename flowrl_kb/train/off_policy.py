@@ -97,6 +97,13 @@ class OffPolicyRun:
             self.envs.finished.clear()
         return metrics | {"updates": self.updates}
 
+    def trace(self) -> None:
+        b, s = self.agent.training["batch"], np.zeros((CHUNK, self.agent.training["batch"], self.task.ds), np.float32)
+        row = np.zeros((CHUNK, b), np.float32)
+        batches = Batch(s=s, a=np.zeros((CHUNK, b, self.task.d), np.float32), reward=row, next_s=s, not_done=row)
+        self._update.lower(self.train_state, batches, self.key, jnp.arange(CHUNK))
+        self._act.lower(self.train_state, self.envs.s, self.key)
+
     def evaluate(self) -> dict[str, float]:
         act = lambda s, key: np.asarray(self._act(self.train_state, s, key))  # noqa: E731
         return evaluate(act, self.task, self.seed + 1_000_003, jax.random.fold_in(self.key, 2**30 + self.step))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -43,10 +44,11 @@ def advantages(
 def explorer(agent: Agent) -> Callable[[State, Array, Key], Batch]:
     """Act in states (n, ds) and store what the losses will need beside the action.
 
-    Methods with stored pairs (hyper-parameter `pairs`) keep that many noise levels and noises for each action; other
-    field policies keep their chain, whose last state is the action.
+    Likelihoods by denoising losses (`cfm-...`) keep `pairs` noise levels and noises for each action; other field
+    policies keep their chain, whose last state is the action.
     """
-    method, pairs = agent.method, agent.hyper.get("pairs")
+    method = agent.method
+    pairs = agent.hyper.get("pairs", 1) if agent.coordinates["likelihood"].startswith("cfm") else 0
 
     def explore(state: State, s: Array, key: Key) -> Batch:
         models = agent.trainer.models(state)
@@ -159,6 +161,20 @@ class OnPolicyRun:
             self.envs.finished.clear()
         return metrics | {"updates": self.updates}
 
+    def trace(self) -> None:
+        length, n = self.agent.training["rollout"], self.agent.training["envs"]
+        one = jax.eval_shape(self._explore, self.train_state, self.envs.s, self.key)
+        grow = lambda x, axis: jax.ShapeDtypeStruct((*x.shape[:axis], length * n, *x.shape[axis + 1 :]), x.dtype)  # noqa: E731
+        data = Batch(
+            *(
+                None if x is None else grow(x, int(name in ALONG_SECOND))
+                for name, x in zip(Batch._fields, one, strict=True)
+            )
+        )
+        row = jax.ShapeDtypeStruct((length * n,), jnp.float32)
+        data = data._replace(reward=row, next_s=data.s, not_done=row)
+        self._learn.lower(self.train_state, data, jax.ShapeDtypeStruct((length * n,), bool), self.key, 0)
+
     def evaluate(self) -> dict[str, float]:
         act = lambda s, key: np.asarray(self._act(self.train_state, s, key))  # noqa: E731
         key = jax.random.fold_in(self.key, 2**30 + self.step)
@@ -196,6 +212,7 @@ class OnPolicyBanditRun:
             return improve(state, data, k_improve, step)
 
         self._round = jax.jit(jax.vmap(one, in_axes=(0, 0, None)), donate_argnums=0)
+        self._reward = jax.jit(partial(expected_reward, task))
         self._sample = sampler(agent.trainer, agent.method, SAMPLES)
 
     def advance(self, limit: int) -> dict[str, Array]:
@@ -206,16 +223,17 @@ class OnPolicyBanditRun:
         self.step += self.round
         return metrics
 
+    def trace(self) -> None:
+        seeds = jax.tree.leaves(self.carry)[0].shape[0]
+        self._round.lower(self.carry, jax.random.split(self.key, seeds), 0)
+
     def samples(self) -> tuple[Array, Array]:
         """Generated and executed actions (seeds, n, d)."""
         return self._sample(self.carry, jax.random.fold_in(self.key, self.step))
 
     def evaluate(self) -> dict[str, Array]:
         generated, executed = self.samples()
-        return {
-            "reward/generated": expected_reward(self.task, generated),
-            "reward/executed": expected_reward(self.task, executed),
-        }
+        return {"reward/generated": self._reward(generated), "reward/executed": self._reward(executed)}
 
     def state(self) -> Any:
         return self.carry

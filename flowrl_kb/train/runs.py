@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,19 @@ def make(agent: Agent, task: Any, *, seeds: int, seed: int) -> Run:
     return OffPolicyRun(agent, task, seed)
 
 
+def probe(run: Run, name: str) -> None:
+    """Trace the updates of a cell before anything is written, because not every cell fits together.
+
+    Errors: UserError with the part that failed; for catalogued methods a failure is a defect and keeps its traceback.
+    """
+    try:
+        run.trace()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        place = [f for f in traceback.extract_tb(error.__traceback__) if "flowrl_kb" in f.filename][-1]
+        where = f"{Path(place.filename).stem}.{place.name}"
+        raise UserError(f"{name}: this cell cannot be executed ({where}: {str(error).splitlines()[0]})") from error
+
+
 def intervals(run: Run, steps: int) -> dict[str, int | None]:
     """How often a run is evaluated and saved, in steps."""
     if isinstance(getattr(run, "task", None), Bandit):
@@ -66,16 +80,14 @@ def _bandit_report(run: Any, folder: Path, choice: Any, settings: Any) -> list[s
     executed_law = predictor in laws.EXECUTED
     samples = executed if executed_law else generated
     what = "executed actions" if executed_law else "generated actions"
-    reward = evaluate.expected_reward(task, executed)
-    result: dict[str, Any] = {"task": task.name, "steps": run.step, "expected_reward": np.asarray(reward).tolist()}
+    reward = np.asarray(run.evaluate()["reward/executed"])
+    result: dict[str, Any] = {"task": task.name, "steps": run.step, "expected_reward": reward.tolist()}
     if law is None:
         reason = (choice.law and (choice.law.reason or choice.law.statement)) or "no card predicts a law for this cell"
         lines = [f"no law to compare with: {reason}"]
         shown, title = laws.behaviour(task), "behaviour"
     else:
-        key = jax.random.key(2**31 - 1)
-        distance = np.asarray(jax.jit(evaluate.distances)(law, samples, key))
-        reference = evaluate.reference_distance(law, key)
+        distance, reference = evaluate.judge(law, samples, jax.random.key(2**31 - 1))
         result |= {"law": predictor, "of": what, "energy_distance": distance.tolist(), "reference": reference}
         spread = f" (seeds {distance.min():.4f} to {distance.max():.4f})" if len(distance) > 1 else ""
         lines = [

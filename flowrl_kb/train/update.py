@@ -76,9 +76,9 @@ def make(
     (0: never; the roll-out loop then calls `refresh`). `decay_steps` (None: constant) lets learning rates fall to 5 %
     along a cosine over so many updates.
 
-    Arguments: `shapes` by object; `training` with learning_rate, target_rate, actor_every, old_every, gradient_norm, each
-    of which may also be given for one object by its prefix (`critic_learning_rate`); `fixed` exact objects
-    (`critic=exact`), whose losses are then skipped.
+    Arguments: `shapes` by object; `training` with learning_rate, target_rate, actor_every, old_every, gradient_norm, of
+    which all but the periods may also be given for one object by its prefix (`critic_learning_rate`); `fixed` exact
+    objects (`critic=exact`), whose losses are then skipped.
     """
     fixed = dict(fixed or {})
     names = [name for name in order(method) if name not in fixed]
@@ -128,6 +128,10 @@ def make(
         found = {"loss": value, **metrics}
         return state, {f"{name}/{k}": jnp.asarray(v, jnp.float32) for k, v in found.items()}
 
+    def follow(name: str, target: Any, online: Any) -> Any:
+        rate = setting(name, "target_rate", 0.005)
+        return jax.tree.map(lambda t, o: t + rate * (o - t), target, online)
+
     def update(state: State, batch: Batch, key: Key, step: Array) -> tuple[State, dict[str, Array]]:
         report: dict[str, Array] = {}
         before = state.params["actor"]
@@ -143,15 +147,7 @@ def make(
             else:
                 state, metrics = run(state)
             report |= metrics
-        targets = {
-            name: jax.tree.map(
-                lambda target, online, rate=setting(name, "target_rate", 0.005): target
-                + rate * (online - target),
-                state.targets[name],
-                state.params[name],
-            )
-            for name in averaged
-        }
+        targets = {name: follow(name, state.targets[name], state.params[name]) for name in averaged}
         old, renewal = state.old, training.get("old_every", 1)
         if renewal:
             # With period one the previous iterate is the actor before this update.

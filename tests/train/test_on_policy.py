@@ -1,6 +1,5 @@
 """Advantages by hand, picking along the right axis, and a bandit that PPO improves on."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -35,7 +34,10 @@ def test_pick_keeps_chains_with_their_actions():
     assert found.reward is None
 
 
-@pytest.mark.parametrize("name", ["ppo", pytest.param("dppo", marks=pytest.mark.slow), pytest.param("fpo", marks=pytest.mark.slow)])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("dppo", "fpo")]
+
+
+@pytest.mark.parametrize("name", ["ppo", *SLOW])
 def test_on_policy_methods_raise_the_reward(make_agent, name):
     task = bandits.get("two-modes-1d")
     agent = make_agent(name, task, steps=400, learning_rate=3e-3, rollout=256)

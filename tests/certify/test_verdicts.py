@@ -1,0 +1,43 @@
+"""The committed verdicts belong to the committed cards and code."""
+
+import pytest
+
+from flowrl_kb.certify import identities, store
+from flowrl_kb.kb.load import load
+from flowrl_kb.kb.verdicts import card_hash
+
+KB = load()
+DATA = store.read(KB)
+
+
+@pytest.mark.parametrize("name", sorted(KB.cards))
+def test_every_method_has_fresh_and_equal_certificates(name):
+    rows = [row for row in DATA["certificates"] if row["method"] == name]
+    assert {"actor", "acting"} <= {row["slot"] for row in rows}
+    for row in rows:
+        now = (card_hash(KB.cards[name]), store.code_hash(name))
+        assert (row["card_hash"], row["code_hash"]) == now, "stale: run flowrl-kb certify --write"
+        assert row["verdict"] == "equal", row
+
+
+@pytest.mark.parametrize("name", sorted(KB.cards))
+def test_some_changed_coordinate_made_each_method_fail(name):
+    rows = [m for m in DATA["mutations"] if m["method"] == name and m["verdict"] == "different" and m["worst_residual"]]
+    assert rows, "no negative control"
+
+
+def test_every_identity_is_recorded_as_passed():
+    assert {row["id"] for row in DATA["identities"] if row["passed"]} == set(identities.IDENTITIES)
+
+
+def test_the_two_routes_agree_on_the_shared_core_of_dql_and_dppo():
+    row = next(p for p in DATA["pairs"] if {p["a"], p["b"]} == {"dql:core", "dppo:core"} and p["verdict"] == "equal")
+    assert row["level"] == "same-update-at-old"
+    assert row["variance_ratio"] < 0.2 or row["variance_ratio"] > 5, "the two estimators have different variances"
+
+
+def test_methods_as_published_are_not_called_equal_without_a_reason():
+    """Pairs that agree as published would be discovered equivalences; each needs a rule."""
+    equal = [p for p in DATA["pairs"] if p["verdict"] == "equal" and ":" not in p["a"] + p["b"]]
+    related = [(p["a"], p["b"]) for p in equal if not KB.relate(p["a"], p["b"]).links]
+    assert not related
