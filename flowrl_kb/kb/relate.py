@@ -56,7 +56,7 @@ def relate(kb: KB, a: str, b: str) -> Relation:
         link
         for x in _cores(kb, one)
         for y in _cores(kb, other)
-        if (x, y) != (one.id, other.id) and x != y
+        if (x, y) != (one.id, other.id) and x != y and _both_stripped(kb, one, other, x, y)
         for link in links_between(known, x, y)
     ]
     gaps = _gaps(links) if one is not other else []
@@ -92,6 +92,13 @@ def links_between(known: Knowledge, a: str, b: str) -> list[Link]:
 def _ratio(direct: list[Fact], level: str) -> float | None:
     ratios = [f.variance_ratio for f in direct if f.kind == "certified" and f.variance_ratio is not None]
     return ratios[0] if ratios else None
+
+
+def _both_stripped(kb: KB, one: Node, other: Node, x: str, y: str) -> bool:
+    """Where both methods have a stripped core, the cores are compared with each other and not with the methods."""
+    if len(_cores(kb, one)) > 1 and len(_cores(kb, other)) > 1:
+        return kb.nodes[x].is_core and kb.nodes[y].is_core
+    return True
 
 
 def _cores(kb: KB, node: Node) -> list[str]:

@@ -25,6 +25,8 @@ MARK = {"tested": "tested", "derived": "derived", "asserted": "asserted", UNKNOW
 def record(kb: KB, node: Node) -> dict[str, Any]:
     """Return what `show` prints, as data."""
     card = node.card
+    links = _equals(kb, node)
+    equal = {other for other, link in links if link.kind != "refuted"}
     coordinates = {}
     for axis in kb.axes.values():
         own = card.coordinates.get(axis.id)
@@ -51,7 +53,8 @@ def record(kb: KB, node: Node) -> dict[str, Any]:
         "losses": card.losses,
         "variants": {f"{card.id}:{v.id}": v.summary for v in card.variants},
         "same_cell": [other.id for other in cells.same_cell(kb, node)],
-        "equal": {other: link_words(kb, link) for other, link in _equals(kb, node)},
+        "equal": {other: link_words(kb, link) for other, link in links if link.kind != "refuted"},
+        "different": sorted({o for o, link in links if link.kind == "refuted"} - equal),
         "run": f"flowrl-kb run {card.id} --task bandit/8gaussians" if code.published(card.id) else None,
         "errata": [e.model_dump() for e in card.errata],
         "unverified": list(card.unverified),
@@ -98,6 +101,8 @@ def method(kb: KB, node: Node) -> None:
     print("same cell: " + (", ".join(data["same_cell"]) or "no other method"))
     for other, words in data["equal"].items():
         wrapped(f"{other}: {words}", "  ")
+    if data["different"]:
+        wrapped("measured different: " + ", ".join(data["different"]))
     for id, summary in data["variants"].items():
         if id != node.id:
             wrapped(f"variant {id}: {summary}")
