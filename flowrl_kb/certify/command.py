@@ -107,10 +107,9 @@ def _law(kb: KB, node: Node, data: dict[str, Any], force: bool) -> None:
 
     rows = measure(kb, node, force)
     for row in rows:
-        distance = (
-            "none"
-            if row["distance"] is None
-            else f"{row['distance']:.4f} (exact samples {row['reference_distance']:.4f})"
-        )
-        print(f"{node.id} on {row['task']}: {row['kind']}, {row['metric']} {distance} {row['note']}", flush=True)
+        measured = f"reward gain {row['gain']:.3f}"
+        if row["distance"] is not None:
+            exact, behaviour = row["reference_distance"], row["behaviour_distance"]
+            measured = f"{row['metric']} {row['distance']:.4f} (exact samples {exact:.4f}, data {behaviour:.4f}), {measured}"
+        print(f"{node.id} on {row['task']}: {row['kind']}, {measured} {row['note']}", flush=True)
     data["laws"] = replaced(data["laws"], rows, lambda r: r["method"] == node.id)

@@ -15,7 +15,8 @@ from flowrl_kb.train import checkpoint
 from flowrl_kb.train.log import Log
 
 RECENT = 8
-"""Chunks over which rates are averaged: the first one compiles, and not every chunk holds updates."""
+"""Chunks over which rates are averaged, because not every chunk holds updates; the first one, which compiles, is
+left out as soon as there is a second."""
 
 
 class Run(Protocol):
@@ -64,10 +65,14 @@ def drive(
     log = Log(folder, run.step)
     evaluated = saved = run.step
     recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
+    chunks = 0
     with interruptible() as stop, _bar(steps, run.unit) as show:
         while run.step < steps and not stop:
             before, began = run.step, time.perf_counter()
             metrics = dict(run.advance(steps - run.step))
+            if chunks == 1:
+                recent.clear()
+            chunks += 1
             recent.append((run.step - before, time.perf_counter() - began))
             rate = sum(n for n, _ in recent) / sum(t for _, t in recent)
             if evaluate_every and (run.step - evaluated >= evaluate_every or run.step >= steps):

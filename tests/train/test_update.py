@@ -28,6 +28,12 @@ def _method():
     return Method("m", trains, {"actor": actor, "critic": zero, "value": still}, lambda models, s, key: s)
 
 
+def _make(**changes):
+    """A trainer of the method whose update is compiled once, with its settings changed."""
+    trainer = update.make(_method(), SHAPES, {**SETTINGS, **changes})
+    return trainer._replace(update=jax.jit(trainer.update))
+
+
 def _equal(a, b):
     return all(
         np.array_equal(np.asarray(x), np.asarray(y))
@@ -36,7 +42,7 @@ def _equal(a, b):
 
 
 def test_each_loss_moves_its_own_object_only():
-    trainer = update.make(_method(), SHAPES, SETTINGS)
+    trainer = _make()
     state = trainer.init(jax.random.key(0))
     new, metrics = trainer.update(state, BATCH, jax.random.key(1), 0)
     assert not _equal(new.params["actor"], state.params["actor"])
@@ -46,7 +52,7 @@ def test_each_loss_moves_its_own_object_only():
 
 
 def test_targets_are_moving_averages():
-    trainer = update.make(_method(), SHAPES, SETTINGS)
+    trainer = _make()
     state = trainer.init(jax.random.key(0))
     new, _ = trainer.update(state, BATCH, jax.random.key(1), 0)
     expected = jax.tree.map(lambda o, n: 0.75 * o + 0.25 * n, state.targets["actor"], new.params["actor"])
@@ -55,19 +61,19 @@ def test_targets_are_moving_averages():
 
 
 def test_old_is_the_actor_before_the_update_or_a_copy_at_its_period():
-    trainer = update.make(_method(), SHAPES, SETTINGS)
+    trainer = _make()
     state = trainer.init(jax.random.key(0))
     one, _ = trainer.update(state, BATCH, jax.random.key(1), 0)
     two, _ = trainer.update(one, BATCH, jax.random.key(2), 1)
     assert _equal(two.old, one.params["actor"])
-    frozen = update.make(_method(), SHAPES, {**SETTINGS, "old_every": 0})
+    frozen = _make(old_every=0)
     kept, _ = frozen.update(one, BATCH, jax.random.key(2), 1)
     assert _equal(kept.old, one.old)
     assert _equal(update.refresh(kept).old, kept.params["actor"])
 
 
 def test_a_delayed_actor_rests_between_its_updates():
-    trainer = update.make(_method(), SHAPES, {**SETTINGS, "actor_every": 2})
+    trainer = _make(actor_every=2)
     state = trainer.init(jax.random.key(0))
     rested, metrics = trainer.update(state, BATCH, jax.random.key(1), 1)
     assert _equal(rested.params["actor"], state.params["actor"]) and np.isnan(metrics["actor/loss"])
@@ -76,8 +82,8 @@ def test_a_delayed_actor_rests_between_its_updates():
 
 
 def test_settings_may_be_given_for_one_object():
-    plain = update.make(_method(), SHAPES, SETTINGS)
-    slow = update.make(_method(), SHAPES, {**SETTINGS, "actor_learning_rate": 0.01})
+    plain = _make()
+    slow = _make(actor_learning_rate=0.01)
     state = plain.init(jax.random.key(0))
 
     def change(trainer):
