@@ -109,7 +109,7 @@ def _law(kb: KB, node: Node, data: dict[str, Any], force: bool) -> None:
     for row in rows:
         measured = f"reward gain {row['gain']:.3f}"
         if row["distance"] is not None:
-            exact, behaviour = row["reference_distance"], row["behaviour_distance"]
-            measured = f"{row['metric']} {row['distance']:.4f} (exact samples {exact:.4f}, data {behaviour:.4f}), {measured}"
+            beside = f"exact samples {row['reference_distance']:.4f}, data {row['behaviour_distance']:.4f}"
+            measured = f"{row['metric']} {row['distance']:.4f} ({beside}), {measured}"
         print(f"{node.id} on {row['task']}: {row['kind']}, {measured} {row['note']}", flush=True)
     data["laws"] = replaced(data["laws"], rows, lambda r: r["method"] == node.id)

@@ -68,9 +68,8 @@ def doctor() -> None:
         except PackageNotFoundError:
             return "not installed"
 
-    print(
-        f"python {sys.version.split()[0]} on {platform.machine()}, {len(jax.devices())} device(s), {jax.default_backend()}"
-    )
+    devices = f"{len(jax.devices())} device(s), {jax.default_backend()}"
+    print(f"python {sys.version.split()[0]} on {platform.machine()}, {devices}")
     print(", ".join(f"{name} {found(name)}" for name in ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "mujoco")))
     error = numerics_error()
     same = np.array_equal(*(np.asarray(jax.random.normal(jax.random.key(0, impl="rbg"), (64,))) for _ in range(2)))

@@ -85,7 +85,7 @@ def _train(asked: dict[str, Any], folder: Path | None, resumed: bool) -> None:
     else:
         training = {**settings.TRAINING, **choice.training}
         card = settings.Settings(choice.name, choice.coordinates, choice.hyper, training)
-        chosen = settings.on_bandit(card, steps) if on_bandit else settings.on_gym(card, choice.training)
+        chosen = settings.on_bandit(card, steps) if on_bandit else settings.on_gym(card)
         if choice.composed:
             # Silent, because most of what other cards lend is not read.
             lent = card._replace(hyper=choose.known_hyper(kb, choice))

@@ -166,21 +166,19 @@ def on_bandit(settings: Settings, steps: int) -> Settings:
     return settings._replace(hyper=hyper, training=training, preset="bandit preset: " + ", ".join(said))
 
 
-def on_gym(settings: Settings, stated: Mapping[str, Any]) -> Settings:
+def on_gym(settings: Settings) -> Settings:
     """The card's settings, cut to what a small machine can do, with one line that says what it changed.
 
-    On-policy roll-outs hold at most 2048 transitions. Off-policy methods with field policies step five environments for
-    each update where the card leaves the number open (`stated` are the card's own training settings), as the trainer
-    that the official codes of SDAC, DPMD, iDEM and DACER share does.
+    On-policy roll-outs hold at most 2048 transitions. Off-policy methods make one update for each environment step; the
+    trainer that the official codes of SDAC, DPMD, iDEM and DACER share steps five environments for each update
+    (`--set envs=5`), with which nothing is learned in the first 20000 steps.
     """
-    training, said = dict(settings.training), []
+    training, said, changes = dict(settings.training), [], {}
     if settings.coordinates.get("setting") == "on-policy":
         envs = min(training["envs"], 16)
         changes = {"envs": envs, "rollout": min(training["rollout"], 2048 // envs)}
         changes["minibatches"] = min(training["minibatches"], 32)
         training["old_every"] = 0
-    else:
-        changes = {"envs": 5} if settings.coordinates.get("policy") == "field" and "envs" not in stated else {}
     for name, value in changes.items():
         if training[name] != value:
             training[name] = value
