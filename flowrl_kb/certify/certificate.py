@@ -40,6 +40,8 @@ HYPER = {
     "entropy_weight": 0.05,
 }
 """Laboratory values of hyper-parameters, so that temperatures, clips and candidate counts suit its laws."""
+KEPT = {"clip": 0.05}
+"""Published values at least this large are kept: a clip so wide has laboratory samples on both of its sides."""
 SLOT_AXES = {
     "acting": ("acting",),
     "critic": ("backup", "critic"),
@@ -66,7 +68,11 @@ def setting(node: Node) -> lab.Setting:
 def laboratory_hyper(node: Node) -> dict[str, Any]:
     """The node's hyper-parameters with the laboratory's values in place of those that it fixes."""
     values = compose.hyperparameters(node)
-    return values | {name: HYPER[name] for name in values if name in HYPER and values[name] is not None}
+    return values | {
+        name: HYPER[name]
+        for name, value in values.items()
+        if name in HYPER and value is not None and not value >= KEPT.get(name, float("inf"))
+    }
 
 
 def decide(first: Fingerprint, second: Fingerprint, looks=LOOKS, margin: float = MARGIN) -> Comparison:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from flowrl_kb.certify import laboratory as lab
-from flowrl_kb.certify.certificate import HYPER
 
 SCENE = lab.scenario(1, 0.5, 1.0)
 
@@ -61,7 +60,7 @@ def test_drifted_scenarios_have_samples_inside_and_outside_the_clip(method):
     def share(scene):
         batch = lab.batch(shown, scene, jax.random.PRNGKey(0), 512)
         ratio = jnp.exp(likelihood(lab.models(shown, scene, {}), batch))
-        return jnp.mean(jnp.abs(ratio - 1) > HYPER["clip"])
+        return jnp.mean(jnp.abs(ratio - 1) > laboratory_hyper(node)["clip"])
 
     shares = jax.vmap(share)(lab.drifted())
     assert bool(((shares > 0.2) & (shares < 0.8)).any()), shares

@@ -1,4 +1,4 @@
-"""Bandit runs reach the laws that their cards predict; seeds differ, repeats do not."""
+"""Bandit runs reach the laws that their cards predict, and every method trains."""
 
 import jax
 import numpy as np
@@ -25,20 +25,6 @@ def test_cloning_and_selection_reach_best_of_n(make_agent):
     assert np.asarray(evaluate.distances(laws.behaviour(task), generated, key)).max() < 0.02
     # control: the two laws are told apart
     assert np.asarray(evaluate.distances(best, generated, key)).min() > 0.1
-
-
-def test_seeds_differ_and_runs_repeat(make_agent):
-    task = bandits.get("two-modes-1d")
-    agent = make_agent("idql", task, steps=10)
-
-    def trained():
-        run = BanditRun(agent, task, seeds=2, seed=5, chunk_length=5)
-        run.advance(10)
-        return np.asarray(run.carry.state.params["actor"]["bias"])
-
-    first, again = trained(), trained()
-    np.testing.assert_array_equal(first, again)
-    assert not np.allclose(first[0], first[1])
 
 
 @pytest.mark.slow

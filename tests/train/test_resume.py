@@ -1,6 +1,7 @@
 """A run that was stopped and restored continues as if it had never stopped."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -21,23 +22,30 @@ def _same(a, b):
 
 def test_bandit_run_resumes_exactly(tmp_path, make_agent):
     task = bandits.get("two-modes-1d")
+    agent = make_agent("sdac", task, candidates=4, steps=4)
+    run = BanditRun(agent, task, seeds=2, seed=3, chunk_length=5)
+    again = BanditRun(agent, task, seeds=2, seed=3, chunk_length=5)
+    _same(run.state(), again.state())
 
-    def fresh():
-        return BanditRun(make_agent("sdac", task, candidates=4, steps=4), task, seeds=2, seed=3, chunk_length=5)
+    def advance(chunks):
+        for _ in range(chunks):
+            run.advance(100)
 
-    straight = fresh()
-    for _ in range(4):
-        straight.advance(100)
-    first = fresh()
-    first.advance(100)
-    first.advance(100)
-    checkpoint.save(tmp_path, first.step, first.state())
-    second = fresh()
-    second.load(*checkpoint.restore(tmp_path, second.state()))
-    assert second.step == 10
-    second.advance(100)
-    second.advance(100)
-    _same(second.state(), straight.state())
+    checkpoint.save(tmp_path / "start", run.step, run.state())
+    advance(4)
+    straight = jax.tree.map(jnp.copy, run.state())
+    bias = np.asarray(straight.state.params["actor"]["bias"])
+    assert not np.allclose(bias[0], bias[1])  # seeds differ
+    # the same run object, so that the chunk is compiled once; everything it carries is replaced
+    run.load(*checkpoint.restore(tmp_path / "start", run.state()))
+    assert run.step == 0
+    advance(2)
+    checkpoint.save(tmp_path / "half", run.step, run.state())
+    advance(1)
+    run.load(*checkpoint.restore(tmp_path / "half", again.state()))
+    assert run.step == 10
+    advance(2)
+    _same(run.state(), straight)
 
 
 def test_off_policy_run_resumes_exactly(tmp_path, make_agent):
