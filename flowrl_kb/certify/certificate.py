@@ -165,13 +165,33 @@ def mutation_test(kb: KB, node: Node, slot: str, published: Fingerprint) -> list
     return rows
 
 
+def doubled(node: Node, slot: str, published: Fingerprint) -> dict[str, Any] | None:
+    """A negative control for slots without mutants: the composed update with one hyper-parameter doubled."""
+    hyper = laboratory_hyper(node)
+    for name, value in hyper.items():
+        if isinstance(value, float) and name != "discount":
+            method = compose.of_node(node, composed=True, hyper={**hyper, name: 2.0 * value})
+            result = decide(published, fingerprint(method, slot, node, 4), LOOKS[:2])
+            if result.verdict == "different":
+                residual = round(result.worst_residual, 4)
+                return {"what": f"{name} doubled", "verdict": "different", "worst_residual": residual}
+    return None
+
+
 def certify(kb: KB, node: Node, mutate: bool = True) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """All certificates of one method, with the mutation that serves as negative control, and all mutations."""
     certificates, mutations = [], []
     for slot in slots(compose.of_node(node, hyper=laboratory_hyper(node))):
         result, published = agreement(node, slot)
         rows = mutation_test(kb, node, slot, published) if mutate else []
-        control = next((r for r in rows if r["verdict"] == "different" and r["worst_residual"]), None)
+        failing = next((r for r in rows if r["verdict"] == "different" and r["worst_residual"]), None)
+        control = failing and {
+            "what": f"{failing['axis']}: {failing['from']} -> {failing['to']}",
+            "verdict": failing["verdict"],
+            "worst_residual": failing["worst_residual"],
+        }
+        if control is None and mutate:
+            control = doubled(node, slot, published)
         certificates.append(
             {
                 "method": node.id,
@@ -184,12 +204,7 @@ def certify(kb: KB, node: Node, mutate: bool = True) -> tuple[list[dict[str, Any
                 "variance_ratio": round(result.variance_ratio, 3),
                 "replicates": result.replicates,
                 "margin": MARGIN,
-                "control": control
-                and {
-                    "what": f"{control['axis']}: {control['from']} -> {control['to']}",
-                    "verdict": control["verdict"],
-                    "worst_residual": control["worst_residual"],
-                },
+                "control": control,
             }
         )
         mutations += rows

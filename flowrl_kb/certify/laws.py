@@ -32,6 +32,8 @@ TASKS = ("8gaussians", "moons")
 SEEDS, STEPS, SAMPLES = 2, 4000, 2000
 CHANGES = {"critic": "exact", "hidden": (128, 128), "batch": 256}
 """What the measurement changes in the bandit preset."""
+SUPPORT = 16
+"""Most fresh policy actions for each state, where every one of them is a whole chain."""
 
 
 class Prediction(NamedTuple):
@@ -68,7 +70,10 @@ def _settings(kb: KB, node: Node) -> Settings:
     choice = choose.method(kb, node.id, composed=False)
     made = Settings(node.id, choice.coordinates, dict(choice.hyper), {**settings.TRAINING, **choice.training})
     made = settings.on_bandit(made, STEPS)
-    return made._replace(training={**made.training, **CHANGES})
+    hyper = dict(made.hyper)
+    if made.coordinates["direction"] == "forward" and hyper.get("candidates", 0) > SUPPORT:
+        hyper["candidates"] = SUPPORT
+    return made._replace(hyper=hyper, training={**made.training, **CHANGES})
 
 
 def reached(made: Settings, node: Node) -> tuple[Array, Array]:
