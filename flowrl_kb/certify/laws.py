@@ -32,8 +32,10 @@ TASKS = ("8gaussians", "moons")
 SEEDS, STEPS, SAMPLES = 2, 4000, 2000
 CHANGES = {"critic": "exact", "hidden": (128, 128), "batch": 256}
 """What the measurement changes in the bandit preset."""
-SUPPORT = 16
-"""Most fresh policy actions for each state, where every one of them is a whole chain."""
+SUPPORT, SUPPORT_BATCH = 8, 64
+"""Fresh policy actions for each state, and batch size, where every one of them is a whole chain."""
+ON_POLICY_STEPS = 1000
+"""Updates of on-policy methods, each of which also pays for its roll-outs."""
 
 
 class Prediction(NamedTuple):
@@ -73,6 +75,7 @@ def _settings(kb: KB, node: Node) -> Settings:
     hyper = dict(made.hyper)
     if made.coordinates["direction"] == "forward" and hyper.get("candidates", 0) > SUPPORT:
         hyper["candidates"] = SUPPORT
+        return made._replace(hyper=hyper, training={**made.training, **CHANGES, "batch": SUPPORT_BATCH})
     return made._replace(hyper=hyper, training={**made.training, **CHANGES})
 
 
@@ -106,8 +109,8 @@ def _on_policy(method: Method, made: Settings) -> tuple[Array, Array]:
     for name in TASKS:
         task = bandits.get(name)
         run = OnPolicyBanditRun(agents.make(method, made, task), task, SEEDS, 0)
-        while run.step < STEPS:
-            run.advance(STEPS - run.step)
+        while run.step < ON_POLICY_STEPS:
+            run.advance(ON_POLICY_STEPS - run.step)
         both.append(run.samples())
     generated, executed = zip(*both, strict=True)
     return jnp.stack(generated), jnp.stack(executed)
