@@ -107,7 +107,7 @@ def _law(kb: KB, node: Node, data: dict[str, Any], force: bool) -> None:
 
     rows = measure(kb, node, force)
     for row in rows:
-        measured = f"reward gain {row['gain']:.3f}"
+        measured = "diverged" if row["gain"] is None else f"reward gain {row['gain']:.3f}"
         if row["distance"] is not None:
             beside = f"exact samples {row['reference_distance']:.4f}, data {row['behaviour_distance']:.4f}"
             measured = f"{row['metric']} {row['distance']:.4f} ({beside}), {measured}"

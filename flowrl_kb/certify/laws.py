@@ -34,8 +34,8 @@ CHANGES = {"critic": "exact", "hidden": (128, 128), "batch": 256}
 """What the measurement changes in the bandit preset."""
 SUPPORT, SUPPORT_BATCH = 8, 64
 """Fresh policy actions for each state, and batch size, where every one of them is a whole chain."""
-ON_POLICY_STEPS = 1000
-"""Updates of on-policy methods, each of which also pays for its roll-outs."""
+FEW_STEPS = 1000
+"""Updates of methods that pay for many chains in each: on-policy, back-propagated, or with fresh support actions."""
 
 
 class Prediction(NamedTuple):
@@ -67,11 +67,18 @@ def stack(tasks: list[Bandit]) -> dict[str, Array]:
     return {name: jnp.stack([row[name] for row in rows]) for name in rows[0]}
 
 
+def updates(made: Settings) -> int:
+    """How many updates a method is given."""
+    cell = made.coordinates
+    many_chains = cell["source"] in ("previous", "mixture") or cell["intermediate-value"] == "backprop"
+    return FEW_STEPS if many_chains or cell["setting"] == "on-policy" else STEPS
+
+
 def _settings(kb: KB, node: Node) -> Settings:
     """The bandit preset of a card with the measurement's changes."""
     choice = choose.method(kb, node.id, composed=False)
     made = Settings(node.id, choice.coordinates, dict(choice.hyper), {**settings.TRAINING, **choice.training})
-    made = settings.on_bandit(made, STEPS)
+    made = settings.on_bandit(made, updates(made))
     hyper = dict(made.hyper)
     if made.coordinates["direction"] == "forward" and hyper.get("candidates", 0) > SUPPORT:
         hyper["candidates"] = SUPPORT
@@ -96,7 +103,7 @@ def reached(made: Settings, node: Node) -> tuple[Array, Array]:
         run = loop.chunk(
             agent.trainer, method, task, batch=made.training["batch"], envs=made.training["envs"], scale=scale
         )
-        carry, _ = run(begin(jax.random.split(k_init, SEEDS)), jnp.arange(STEPS))
+        carry, _ = run(begin(jax.random.split(k_init, SEEDS)), jnp.arange(updates(made)))
         return loop.sampler(agent.trainer, method, SAMPLES)(carry.state, k_sample)
 
     tasks = stack([bandits.get(name) for name in TASKS])
@@ -109,8 +116,8 @@ def _on_policy(method: Method, made: Settings) -> tuple[Array, Array]:
     for name in TASKS:
         task = bandits.get(name)
         run = OnPolicyBanditRun(agents.make(method, made, task), task, SEEDS, 0)
-        while run.step < ON_POLICY_STEPS:
-            run.advance(ON_POLICY_STEPS - run.step)
+        while run.step < FEW_STEPS:
+            run.advance(FEW_STEPS - run.step)
         both.append(run.samples())
     generated, executed = zip(*both, strict=True)
     return jnp.stack(generated), jnp.stack(executed)
@@ -193,7 +200,8 @@ def measure(kb: KB, node: Node, force: bool = False) -> list[dict[str, Any]]:
         prediction = predict(task, made, node, k_predict)
         low = laws.behaviour(task).mean(bandits.reward(task, laws.behaviour(task).grid.points))
         high = jnp.max(bandits.reward(task, laws.grid(task.d).points))
-        gain = (evaluate.expected_reward(task, executed[index]).mean() - low) / (high - low)
+        gain = float((evaluate.expected_reward(task, executed[index]).mean() - low) / (high - low))
+        reason = (node.card.law.reason or "") if node.card.law else ""
         row = {
             "method": node.id,
             "task": task.name,
@@ -202,11 +210,11 @@ def measure(kb: KB, node: Node, force: bool = False) -> list[dict[str, Any]]:
             "distance": None,
             "reference_distance": None,
             "behaviour_distance": None,
-            "gain": round(float(gain), 4),
-            "note": (node.card.law.reason or "") if node.card.law else "",
+            "gain": round(gain, 4) if np.isfinite(gain) else None,
+            "note": reason if np.isfinite(gain) else f"diverged. {reason}",
             "settings": {
                 **{k: v for k, v in made.hyper.items() if v is not None},
-                "steps_trained": STEPS,
+                "steps_trained": updates(made),
                 "seeds": SEEDS,
             },
             "hash": fingerprint,
