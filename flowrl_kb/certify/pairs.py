@@ -14,13 +14,12 @@ from typing import Any
 from flowrl_kb import compose
 from flowrl_kb.certify import laboratory as lab
 from flowrl_kb.certify.certificate import LOOKS, fingerprint, laboratory_hyper
-from flowrl_kb.certify.compare import compare
+from flowrl_kb.certify.compare import MARGIN, compare
 from flowrl_kb.certify.fingerprint import Fingerprint
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
 
 LEVELS = {"same-update": lab.drifted, "same-update-at-old": lab.at_old}
-SURE = "infinitely many samples of the laboratory's three scenarios stand for all problems"
 
 
 def comparable(a: Node, b: Node) -> bool:
@@ -36,7 +35,7 @@ def nodes(kb: KB) -> list[Node]:
 def _decide(a: Fingerprint, b: Fingerprint) -> tuple[str, Any]:
     for n in LOOKS:
         result = compare(a.take(n), b.take(n))
-        if result.verdict != "undecided" or (n >= LOOKS[1] and result.worst_residual > 3 * 0.05):
+        if result.verdict != "undecided" or (n >= LOOKS[1] and result.worst_residual > 3 * MARGIN):
             break
     return result.verdict, result
 
