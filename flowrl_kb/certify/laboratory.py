@@ -1,27 +1,26 @@
-"""The laboratory: seeded contextual bandits whose laws have exact denoisers, served as traced arrays.
+"""The laboratory: seeded contextual bandits whose laws have exact denoisers.
 
 A scenario fixes four Gaussian-mixture laws (behaviour, previous, current, averaged), two pairs of critics that
-disagree, and a context law. Every loss is compiled once and sees all scenarios.
+disagree, and a context law. Scenarios are arrays, so that a loss compiles once and sees all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from flowrl_kb.parts import path as paths
-from flowrl_kb.parts.policy import Deterministic, Field, Gaussian, Map
-from flowrl_kb.parts.types import Array, Batch, Key, Models, Path
+from flowrl_kb.parts.path import coefficients
+from flowrl_kb.parts.types import Array, Key, Path
 
-DIM, CONTEXT, COMPONENTS, BUMPS = 2, 2, 3, 4
-LEVELS = 5
-"""Sampler steps of every chain in the laboratory."""
-T_RANGE = (0.1, 0.85)
-"""Noise levels that training losses draw, uniformly."""
+CONTEXT, COMPONENTS, BUMPS = 2, 3, 4
 LAWS = ("behaviour", "previous", "current", "averaged")
+OFFSET = 2.0
+"""Mean height of Q: a normaliser by |Q| must not divide by a sample mean whose sign is uncertain."""
 
 
 class Mixture(NamedTuple):
@@ -34,7 +33,8 @@ class Mixture(NamedTuple):
 
 
 class Bumps(NamedTuple):
-    """Q_h(s, a) = sum_i height_hi exp(-|a - centre_i - slope_i s|^2 / 2 width^2) - curvature |a|^2 / 2 + tilt_h . a."""
+    """Q_h(s, a) = sum_i height_hi exp(-|a - centre_i - slope_i s|^2 / 2 width^2) - curvature |a|^2 / 2 + tilt_h . a
+    + offset_h."""
 
     height: Array
     centre: Array
@@ -42,6 +42,7 @@ class Bumps(NamedTuple):
     width: Array
     curvature: Array
     tilt: Array
+    offset: Array
 
 
 class Scenario(NamedTuple):
@@ -52,61 +53,59 @@ class Scenario(NamedTuple):
     target_critic: Bumps
 
 
-def scenario(seed: int, drift: float, q_scale: float) -> Scenario:
-    """A random scenario; `drift` is how far previous, current and averaged laws stand apart (0: previous = current)."""
-    keys = iter(jax.random.split(jax.random.PRNGKey(seed), 16))
+def scenario(seed: int, drift: float, q_scale: float, dim: int = 2) -> Scenario:
+    """A random scenario of float32 arrays.
 
-    def normal(*shape):
-        return jax.random.normal(next(keys), shape)
+    `drift` is how far previous, current and averaged laws stand apart (0: previous = current). Drawn with NumPy: the
+    same arrays on every machine, and nothing to compile.
+    """
+    rng = np.random.default_rng(seed)
 
-    base = Mixture(
-        jax.nn.log_softmax(0.3 * normal(COMPONENTS)),
-        0.55 * normal(COMPONENTS, DIM),
-        0.25 * normal(COMPONENTS, DIM, CONTEXT),
-        0.28 + 0.10 * jax.random.uniform(next(keys), (COMPONENTS,)),
-    )
+    def log_softmax(x: np.ndarray) -> np.ndarray:
+        return x - np.log(np.exp(x).sum())
+
+    log_weight = log_softmax(0.3 * rng.normal(size=COMPONENTS))
+    mean = 0.55 * rng.normal(size=(COMPONENTS, dim))
+    slope = 0.25 * rng.normal(size=(COMPONENTS, dim, CONTEXT))
+    std = 0.28 + 0.10 * rng.uniform(size=COMPONENTS)
+    direction, tilt = rng.normal(size=(COMPONENTS, dim)), rng.normal(size=COMPONENTS)
     offsets = {"behaviour": 0.0, "previous": 1.0, "current": 1.0 + drift, "averaged": 1.0 + 2.0 * drift}
-    direction, tilt = normal(COMPONENTS, DIM), normal(COMPONENTS)
     laws = [
-        base._replace(
-            mean=base.mean + 0.22 * o * direction, log_weight=jax.nn.log_softmax(base.log_weight + 0.5 * o * tilt)
-        )
+        Mixture(log_softmax(log_weight + 0.5 * o * tilt), mean + 0.22 * o * direction, slope, std)
         for o in (offsets[name] for name in LAWS)
     ]
-    height, centre, slope = normal(2, BUMPS), 0.8 * normal(BUMPS, DIM), 0.3 * normal(BUMPS, DIM, CONTEXT)
-    shift, lean = normal(2, BUMPS), normal(2, DIM)
+    height, centre = rng.normal(size=(2, BUMPS)), 0.8 * rng.normal(size=(BUMPS, dim))
+    lean, shift = rng.normal(size=(2, dim)), rng.normal(size=(2, BUMPS))
+    moves = 0.3 * rng.normal(size=(BUMPS, dim, CONTEXT))
 
     def critic(extra: float) -> Bumps:
-        return Bumps(
-            q_scale * (height + extra * shift),
-            centre,
-            slope,
-            jnp.array(0.5),
-            jnp.array(0.8 * q_scale),
-            0.4 * q_scale * lean,
-        )
+        heights = q_scale * (height + extra * shift)
+        offset = q_scale * OFFSET * np.array([1.0, 1.2])
+        return Bumps(heights, centre, moves, 0.5, 0.8 * q_scale, 0.4 * q_scale * lean, offset)
 
-    return Scenario(jax.tree.map(lambda *a: jnp.stack(a), *laws), critic(0.0), critic(0.4))
+    made = Scenario(jax.tree.map(lambda *a: np.stack(a), *laws), critic(0.0), critic(0.4))
+    return jax.tree.map(lambda a: np.asarray(a, np.float32), made)
 
 
-def stack(scenarios: list[Scenario]) -> Scenario:
-    """Scenarios along a leading axis."""
-    return jax.tree.map(lambda *a: jnp.stack(a), *scenarios)
+def _stack(*scenarios: Scenario) -> Scenario:
+    return jax.tree.map(lambda *a: np.stack(a), *scenarios)
 
 
-def drifted() -> Scenario:
-    """The three scenarios in which the previous policy differs from the current one."""
-    return stack([scenario(1, 0.5, 1.0), scenario(2, 0.8, 0.6), scenario(3, 0.5, 1.6)])
+@cache
+def drifted(dim: int = 2) -> Scenario:
+    """The three scenarios in which the previous policy differs from the current one, along a leading axis."""
+    return _stack(scenario(1, 0.5, 1.0, dim), scenario(2, 0.8, 0.6, dim), scenario(3, 0.5, 1.3, dim))
 
 
-def at_old() -> Scenario:
+@cache
+def at_old(dim: int = 2) -> Scenario:
     """The same three scenarios with the current policy put back on the previous one."""
-    return stack([scenario(1, 0.0, 1.0), scenario(2, 0.0, 0.6), scenario(3, 0.0, 1.6)])
+    return _stack(scenario(1, 0.0, 1.0, dim), scenario(2, 0.0, 0.6, dim), scenario(3, 0.0, 1.3, dim))
 
 
 def law(scene: Scenario, name: str) -> Mixture:
-    """One of the four laws."""
-    return jax.tree.map(lambda a: a[LAWS.index(name)], scene.laws)
+    """One of the four laws of one scenario."""
+    return jax.tree.map(lambda a: jnp.asarray(a)[LAWS.index(name)], scene.laws)
 
 
 def means(mixture: Mixture, s: Array) -> Array:
@@ -118,10 +117,9 @@ def exact_eps(mixture: Mixture, path: Path) -> Callable[[Array, Array, Array], A
     """E[eps | x_t] of the mixture noised along the path: the component posteriors' means, averaged."""
 
     def eps(x: Array, t: Array, s: Array) -> Array:
-        alpha, sigma = path.alpha(t)[..., None, None], path.sigma(t)[..., None, None]
-        centre = alpha * means(mixture, s)
+        alpha, sigma = (c[..., None] for c in coefficients(path, jnp.asarray(t)))
         variance = (alpha * mixture.std[:, None]) ** 2 + sigma**2
-        away = x[..., None, :] - centre
+        away = x[..., None, :] - alpha * means(mixture, s)
         log_p = mixture.log_weight - 0.5 * jnp.sum(away**2 / variance + jnp.log(variance), axis=-1)
         return jnp.sum(jax.nn.softmax(log_p, axis=-1)[..., None] * sigma * away / variance, axis=-2)
 
@@ -142,7 +140,8 @@ def q_heads(bumps: Bumps, extra: Callable[[Array, Array], Array] | None = None) 
     def heads(s: Array, a: Array) -> Array:
         centre = bumps.centre + jnp.einsum("cij,...j->...ci", bumps.slope, s)
         kernel = jnp.exp(-0.5 * jnp.sum((a[..., None, :] - centre) ** 2, axis=-1) / bumps.width**2)
-        q = kernel @ bumps.height.T - 0.5 * bumps.curvature * jnp.sum(a**2, axis=-1, keepdims=True) + a @ bumps.tilt.T
+        hill = -0.5 * bumps.curvature * jnp.sum(a**2, axis=-1, keepdims=True) + bumps.offset
+        q = kernel @ bumps.height.T + a @ bumps.tilt.T + hill
         if extra is not None:
             q = q + extra(s, a)
         return jnp.moveaxis(q, -1, 0)
@@ -154,108 +153,17 @@ def spread_heads(bumps: Bumps, extra: Callable[[Array, Array], Array] | None = N
     """Standard deviations (s, a) -> (H, ...) of a distributional critic, plus a trained perturbation (..., H)."""
 
     def heads(s: Array, a: Array) -> Array:
-        spread = 0.5 + 0.2 * jnp.tanh(q_heads(bumps)(s, a))
+        spread = 0.5 + 0.2 * jnp.tanh(q_heads(bumps)(s, a) - OFFSET)
         return spread if extra is None else spread + jnp.moveaxis(extra(s, a), -1, 0)
 
     return heads
 
 
-def state_value(bumps: Bumps, extra: Callable[[Array], Array] | None = None) -> Callable[[Array], Array]:
-    """A state value: the first head at the context itself, plus a trained perturbation."""
-    return lambda s: q_heads(bumps)(s, 0.5 * s)[0] + (0.0 if extra is None else extra(s))
+def state_value(bumps: Bumps, dim: int, extra: Callable[[Array], Array] | None = None) -> Callable[[Array], Array]:
+    """A state value: the first head at half of the context's leading coordinates, plus a trained perturbation."""
 
+    def value(s: Array) -> Array:
+        a = 0.5 * jnp.take(s, np.arange(dim) % CONTEXT, axis=-1)
+        return q_heads(bumps)(s, a)[0] + (0.0 if extra is None else extra(s))
 
-class Setting(NamedTuple):
-    """How the laboratory presents one method: its policy kind, path, sampler and where batch actions come from."""
-
-    policy: str
-    path: str
-    sampler: str
-    min_std: float
-    data: str
-    distributional: bool = False
-    pairs: int = 4
-
-
-def lab_path(name: str) -> Path:
-    """A path of `parts.path` with the laboratory's law of noise levels; policies without a level get `vp`."""
-    return getattr(paths, "vp" if name == "none" else name)(*T_RANGE)
-
-
-def _policy(setting: Setting, mixture: Mixture, extra) -> object:
-    """The policy of one law; `extra` perturbs it by the trained parameters (None: frozen)."""
-    nothing = extra is None
-    if setting.policy == "field":
-        path = lab_path(setting.path)
-        exact = exact_eps(mixture, path)
-        net = exact if nothing else (lambda x, t, s: exact(x, t, s) + extra.field(path, x, t, s))
-        grid = jnp.linspace(0.95, 0.0, LEVELS + 1)
-        return Field(net, path, grid, DIM, sampler=setting.sampler, min_std=setting.min_std)
-    centre = lambda s: jnp.sum(jnp.exp(mixture.log_weight)[:, None] * means(mixture, s), axis=-2)  # noqa: E731
-    if setting.policy == "map":
-        base = lambda s, z: centre(s) + 0.45 * z + 0.15 * jnp.sin(2.0 * z)  # noqa: E731
-        return Map(base if nothing else (lambda s, z: base(s, z) + extra.map(s, z)), DIM)
-    mean = centre if nothing else (lambda s: centre(s) + extra.mean(s))
-    if setting.policy == "deterministic":
-        return Deterministic(mean, DIM)
-    width = jnp.log(jnp.mean(mixture.std) + 0.2 * jnp.exp(mixture.log_weight[0]))
-    log_std = (lambda s: width) if nothing else (lambda s: width + extra.log_std(s))
-    return Gaussian(lambda s: (mean(s), jnp.broadcast_to(log_std(s), mean(s).shape)), DIM)
-
-
-def models(setting: Setting, scene: Scenario, perturb: dict[str, object]) -> Models:
-    """Every object of a method; `perturb` gives the trained perturbation of each trained object by name."""
-
-    def policy(name: str, trained: object = None) -> object:
-        return _policy(setting, law(scene, name), trained)
-
-    def get(name: str, attribute: str):
-        return getattr(perturb[name], attribute) if name in perturb else None
-
-    frozen = Setting("field", "linear" if setting.path == "none" else setting.path, "ode", 0.1, "behaviour")
-    return Models(
-        actor=policy("current", perturb.get("actor")),
-        target_actor=policy("averaged"),
-        old=policy("previous"),
-        # A model that is being trained must not stand at its optimum, where its expected update vanishes.
-        behaviour=_policy(
-            frozen, law(scene, "current" if "behaviour" in perturb else "behaviour"), perturb.get("behaviour")
-        ),
-        critic=q_heads(scene.critic, get("critic", "heads")),
-        target_critic=q_heads(scene.target_critic),
-        spread=spread_heads(scene.critic, get("critic", "spread") if setting.distributional else None),
-        target_spread=spread_heads(scene.target_critic),
-        value=state_value(scene.critic, get("value", "value")),
-        target_value=state_value(scene.target_critic),
-        log_temperature=perturb["log_temperature"].scalar()
-        if "log_temperature" in perturb
-        else jnp.log(jnp.array(0.3)),
-    )
-
-
-def batch(setting: Setting, scene: Scenario, key: Key, size: int) -> Batch:
-    """A batch of `size` contexts; actions from the data law, or from the previous policy with what it stores."""
-    k_s, k_next, k_a, k_r, k_t, k_e, k_chain = jax.random.split(key, 7)
-    s = jax.random.uniform(k_s, (size, CONTEXT), minval=-1.0, maxval=1.0)
-    next_s = jax.random.uniform(k_next, (size, CONTEXT), minval=-1.0, maxval=1.0)
-    chain = None
-    if setting.data == "previous":
-        old = _policy(setting, law(scene, "previous"), None)
-        chain = old.chain(k_chain, s) if setting.policy == "field" else None
-        a = old.sample(k_a, s) if chain is None else chain[-1]
-    else:
-        a = draw(law(scene, "behaviour"), k_a, s)
-    q = jnp.mean(q_heads(scene.critic)(s, a), axis=0)
-    path = lab_path(setting.path)
-    return Batch(
-        s=s,
-        a=a,
-        reward=q + 0.3 * jax.random.normal(k_r, q.shape),
-        next_s=next_s,
-        not_done=(jax.random.uniform(k_r, q.shape) > 0.1).astype(q.dtype),
-        advantage=q - state_value(scene.critic)(s),
-        returns=q,
-        chain=chain,
-        pair_t=path.sample_t(k_t, (setting.pairs, size)),
-        pair_eps=jax.random.normal(k_e, (setting.pairs, size, DIM)),
-    )
+    return value

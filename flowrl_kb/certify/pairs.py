@@ -1,30 +1,29 @@
-"""Pairs: which actor updates agree, and at which level.
+"""Pairs: which updates of two methods agree, slot by slot, and at which level.
 
-Fingerprints are taken once for each node (cost linear in the number of methods); comparing two of them is arithmetic.
-Same-update is asked in scenarios where the previous policy differs from the current one, same-update-at-old where it
-does not.
+Fingerprints are taken once for each node and slot, so that the cost grows with the number of methods; comparing two of
+them is arithmetic, and only pairs that look alike are grown further. Same-update is asked in scenarios where the
+previous policy differs from the current one, same-update-at-old where it does not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 from typing import Any
 
 from flowrl_kb import compose
-from flowrl_kb.certify import laboratory as lab
-from flowrl_kb.certify.certificate import LOOKS, fingerprint, laboratory_hyper
-from flowrl_kb.certify.compare import MARGIN, compare
-from flowrl_kb.certify.fingerprint import Fingerprint
+from flowrl_kb.certify import subject
+from flowrl_kb.certify.certificate import record
+from flowrl_kb.certify.compare import LOOKS, MARGIN, decide
+from flowrl_kb.certify.subject import laboratory_hyper, slots
+from flowrl_kb.errors import UserError
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
+from flowrl_kb.parts.types import Method
 
-LEVELS = {"same-update": lab.drifted, "same-update-at-old": lab.at_old}
-
-
-def comparable(a: Node, b: Node) -> bool:
-    """Two actor updates share coordinates when they train the same kind of policy at the same law of noise levels."""
-    return a["policy"] == b["policy"] and (a["policy"] != "field" or a["path"] == b["path"])
+LEVELS = {"same-update": "drifted", "same-update-at-old": "at-old"}
+HOPELESS = 3 * MARGIN
+"""An undecided pair whose residual is above this at the second look is not grown further."""
 
 
 def nodes(kb: KB) -> list[Node]:
@@ -32,42 +31,37 @@ def nodes(kb: KB) -> list[Node]:
     return [node for node in kb.nodes.values() if node.variant is None or node.is_core]
 
 
-def _decide(a: Fingerprint, b: Fingerprint) -> tuple[str, Any]:
-    for n in LOOKS:
-        result = compare(a.take(n), b.take(n))
-        if result.verdict != "undecided" or (n >= LOOKS[1] and result.worst_residual > 3 * MARGIN):
-            break
-    return result.verdict, result
+def comparable(a: Method, b: Method, slot: str) -> bool:
+    """Whether both have the slot, and their updates share coordinates: the same kind of trained object."""
+    if slot == "acting":
+        return True
+    return slot in a.losses and slot in b.losses and a.trains[slot] == b.trains[slot]
 
 
-def table(kb: KB, chosen: Iterable[Node] | None = None) -> list[dict[str, Any]]:
-    """All comparable pairs at both levels. A pair that agrees at a level is not asked at a weaker one."""
-    chosen = list(chosen or nodes(kb))
-    rows, settled = [], set()
-    for level, scenes in LEVELS.items():
-        prints: dict[str, Fingerprint] = {}
-        for a, b in combinations(chosen, 2):
-            if not comparable(a, b) or (a.id, b.id) in settled:
-                continue
-            for index, node in enumerate(chosen):
-                if node.id in (a.id, b.id) and node.id not in prints:
-                    method = compose.of_node(node, hyper=laboratory_hyper(node))
-                    prints[node.id] = fingerprint(method, "actor", node, 100 + index, scenes())
-            verdict, result = _decide(prints[a.id], prints[b.id])
-            if verdict == "equal":
-                settled.add((a.id, b.id))
-            rows.append(
-                {
-                    "a": a.id,
-                    "b": b.id,
-                    "slot": "actor",
-                    "level": level,
-                    "verdict": verdict,
-                    "worst_residual": round(result.worst_residual, 4),
-                    "scale": round(result.scale, 4),
-                    "variance_ratio": round(result.variance_ratio, 4),
-                    "replicates": result.replicates,
-                    "assumptions": [],
-                }
-            )
-    return rows
+def table(kb: KB, chosen: Iterable[Node] | None = None) -> Iterator[dict[str, Any]]:
+    """All comparable pairs of all slots. A pair that agrees at a level is not asked at a weaker one.
+
+    Only the actor slot is asked at the previous policy: the other updates do not read it.
+    """
+    methods = {}
+    for node in chosen or nodes(kb):
+        try:
+            methods[node.id] = (node, compose.of_node(node, hyper=laboratory_hyper(node)))
+        except UserError:
+            continue  # a core whose parts are missing is listed by `open`
+    every_slot = sorted({slot for _, method in methods.values() for slot in slots(method)})
+    for slot in every_slot:
+        settled = set()
+        for level, scenes in LEVELS.items() if slot == "actor" else (("same-update", "drifted"),):
+            prints = {}
+            for (a, of_a), (b, of_b) in combinations(methods.values(), 2):
+                if (a.id, b.id) in settled or not comparable(of_a, of_b, slot):
+                    continue
+                for node in (a, b):
+                    if node.id not in prints:
+                        prints[node.id] = subject.fingerprint(node, slot, scenes)
+                rows = subject.rows(of_a, slot)
+                result = decide(prints[a.id], prints[b.id], LOOKS, rows, HOPELESS)
+                if result.verdict == "equal":
+                    settled.add((a.id, b.id))
+                yield {"a": a.id, "b": b.id, "slot": slot, "level": level, **record(result, of_a, slot), "assumptions": []}

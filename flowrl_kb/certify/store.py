@@ -10,23 +10,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from flowrl_kb.certify import compare, moments, subject
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.verdicts import SCHEMA
 
-PACKAGE = Path(__file__).resolve().parents[1]
-SHARED = ("compose.py", "parts", "certify/laboratory.py", "certify/fingerprint.py", "certify/compare.py")
-"""Sources that every update certificate depends on, beside the method's own published losses."""
-
-
 def code_hash(*names: str) -> str:
-    """16 hex digits of the shared sources and the named published modules."""
-    digest = hashlib.sha256()
-    for name in (*SHARED, *(f"published/{name}.py" for name in names)):
-        path = PACKAGE / name
-        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
-            if file.name != "networks.py":  # the laboratory's policies are exact functions
-                digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
+    """16 hex digits of all sources that the certificates of the named published modules depend on."""
+    parts = [subject.code_hash(), *(subject.code_hash(name) for name in names)]
+    judged = [Path(module.__file__).read_text(encoding="utf-8") for module in (compare, moments)]
+    return hashlib.sha256("".join(parts + judged).encode()).hexdigest()[:16]
 
 
 def path(kb: KB) -> Path:

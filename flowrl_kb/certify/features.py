@@ -1,0 +1,104 @@
+"""Common coordinates of updates: random features, and how they perturb each kind of trained object.
+
+A trained object is a frozen exact function plus theta . phi; the gradient of a loss in theta at theta = 0 is a vector of
+moments of its update, whatever the path or prediction. For fields phi is a set of bounded random Fourier features of
+(x / sqrt(alpha^2 + sigma^2), log-SNR, s), times bins of log-SNR.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from flowrl_kb.certify.laboratory import CONTEXT
+from flowrl_kb.parts.types import Array, Path
+
+BANDWIDTHS = (1.0, 1.0, 0.35)
+"""Two sets of broad features with different draws, and a narrow one that resolves clips."""
+FEATURES = 12
+"""Features of each set."""
+EDGES = (-1.2, 0.4, 2.0)
+"""Edges of the log-SNR bins (log alpha^2 / sigma^2)."""
+SETS, BINS = len(BANDWIDTHS), len(EDGES) + 1
+
+
+def features(*inputs: Array) -> Array:
+    """cos(W u + b) of the concatenated inputs (..., n_i), which broadcast against each other: (..., SETS, FEATURES)."""
+    width = sum(i.shape[-1] for i in inputs)
+    rng = np.random.default_rng(width)
+    weight = np.concatenate([rng.normal(size=(width, FEATURES)) / b for b in BANDWIDTHS], axis=1)
+    total, at = rng.uniform(0.0, 2.0 * np.pi, SETS * FEATURES).astype(np.float32), 0
+    for i in inputs:
+        total = total + i @ jnp.asarray(weight[at : at + i.shape[-1]], jnp.float32)
+        at += i.shape[-1]
+    return jnp.cos(total).reshape(*total.shape[:-1], SETS, FEATURES)
+
+
+def shape(kind: str, dim: int) -> tuple[int, ...]:
+    """Shape (SETS, rows, FEATURES, outputs) of theta for a trained kind; each (set, row) is a block of the comparison."""
+    rows, out = {
+        "field": (BINS, dim),
+        "map": (1, dim),
+        "gaussian": (2, dim),
+        "deterministic": (1, dim),
+        "critic": (2, 1),
+        "gaussian-critic": (4, 1),
+        "value": (1, 1),
+    }.get(kind, (1, 1))
+    return (1, 1, 1, 1) if kind == "scalar" else (SETS, rows, FEATURES, out)
+
+
+class Perturbation:
+    """theta . phi in the form that each kind of trained object needs; theta as in `shape`."""
+
+    def __init__(self, theta: Array):
+        self.theta = theta
+
+    def _row(self, phi: Array, row: int) -> Array:
+        return jnp.einsum("...kf,kfd->...d", phi, self.theta[:, row])
+
+    def field(self, path: Path, x: Array, t: Array, s: Array) -> Array:
+        alpha, sigma = path.alpha(t)[..., None], path.sigma(t)[..., None]
+        log_snr = 2.0 * (jnp.log(alpha) - jnp.log(sigma))
+        phi = features(x / jnp.sqrt(alpha**2 + sigma**2), 0.3 * log_snr, s)
+        bin_ = jax.nn.one_hot(jnp.sum(log_snr > jnp.array(EDGES), axis=-1), BINS)
+        return jnp.einsum("...kf,...b,kbfd->...d", phi, bin_, self.theta)
+
+    def map(self, s: Array, z: Array) -> Array:
+        return self._row(features(s, z), 0)
+
+    def mean(self, s: Array) -> Array:
+        return self._row(features(s), 0)
+
+    def log_std(self, s: Array) -> Array:
+        return self._row(features(s), 1)
+
+    def heads(self, s: Array, a: Array) -> Array:
+        phi = features(s, a)
+        return jnp.concatenate([self._row(phi, 0), self._row(phi, 1)], axis=-1)
+
+    def spread(self, s: Array, a: Array) -> Array:
+        phi = features(s, a)
+        return jnp.concatenate([self._row(phi, 2), self._row(phi, 3)], axis=-1)
+
+    def value(self, s: Array) -> Array:
+        return self._row(features(s), 0)[..., 0]
+
+    def scalar(self) -> Array:
+        return self.theta[0, 0, 0, 0]
+
+
+def block_name(kind: str, block: int) -> str:
+    """In words which (set, row) a block is, for example `log-SNR 0.4 to 2.0, narrow features`."""
+    rows = shape(kind, 1)[1]
+    set_, row = divmod(block, rows)
+    bounds = ("-inf", *map(str, EDGES), "inf")
+    names = {
+        "field": lambda: f"log-SNR {bounds[row]} to {bounds[row + 1]}",
+        "gaussian": lambda: ("mean", "log standard deviation")[row],
+        "critic": lambda: f"head {row + 1}",
+        "gaussian-critic": lambda: f"{('mean', 'spread')[row // 2]} of head {row % 2 + 1}",
+    }
+    name = names[kind]() if kind in names else kind
+    return name + (", narrow features" if BANDWIDTHS[set_] < 1.0 and kind != "scalar" else "")

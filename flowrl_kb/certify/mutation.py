@@ -1,0 +1,95 @@
+"""Mutations: every executable change of one coordinate, which the certificate must notice.
+
+A change that it does not notice is listed as not separated: the two values are one update for this method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flowrl_kb import compose
+from flowrl_kb.certify import subject
+from flowrl_kb.certify.compare import LOOKS, decide
+from flowrl_kb.certify.fingerprint import Fingerprint
+from flowrl_kb.certify.subject import HYPER, laboratory_hyper, slots
+from flowrl_kb.errors import UserError
+from flowrl_kb.kb.cells import violations
+from flowrl_kb.kb.load import KB
+from flowrl_kb.kb.nodes import Node
+
+SLOT_AXES = {
+    "acting": ("acting",),
+    "critic": ("backup", "critic"),
+    "value": ("critic",),
+    "behaviour": (),
+    "log_temperature": (),
+}
+"""Axes whose mutation is looked for outside the actor slot."""
+
+
+def mutants(kb: KB, node: Node, slot: str) -> Iterator[tuple[str, str, dict[str, str], dict[str, Any]]]:
+    """Every executable change of one coordinate of the slot: (axis, value, cell, hyper-parameters).
+
+    Where a constraint couples two axes, the second is moved along (to the first value that is allowed and has a part).
+    """
+    own = {axis for axes in SLOT_AXES.values() for axis in axes}
+    for axis in kb.mechanism:
+        if axis.id not in SLOT_AXES[slot] if slot in SLOT_AXES else axis.id in own:
+            continue
+        for value in axis.values:
+            if value.id != node[axis.id]:
+                for cell in _neighbours(kb, node, axis.id, value.id):
+                    try:
+                        hyper = sufficient(node.id, cell, laboratory_hyper(node))
+                    except UserError:
+                        continue
+                    yield axis.id, value.id, cell, hyper
+                    break
+
+
+def sufficient(name: str, cell: Mapping[str, str], hyper: Mapping[str, Any]) -> dict[str, Any]:
+    """The given hyper-parameters, with the laboratory's values of those that only this cell requires.
+
+    Optional ones are left out, because they would change more than the coordinate.
+    Errors: UserError for a cell without an executable part, or a requirement that the laboratory does not know.
+    """
+    hyper = dict(hyper)
+    while True:
+        try:
+            compose.compose(name, cell, hyper)
+            return hyper
+        except compose.MissingHyper as missing:
+            if missing.name not in HYPER:
+                raise
+            hyper |= {missing.name: HYPER[missing.name]}
+
+
+def _neighbours(kb: KB, node: Node, axis: str, value: str) -> Iterator[dict[str, str]]:
+    """The changed cell if no constraint forbids it, else every allowed one with one further axis changed."""
+    changed = {**node.coordinates, axis: value}
+    if not violations(kb, changed):
+        yield changed
+        return
+    for other in kb.mechanism:
+        for further in other.values:
+            if other.id not in (axis, "route") and further.id != changed[other.id]:
+                cell = {**changed, other.id: further.id}
+                if not violations(kb, cell):
+                    yield cell
+
+
+def mutation_test(kb: KB, node: Node, slot: str, published: Fingerprint, rows: int) -> list[dict[str, Any]]:
+    """Compare the published update of a slot with every mutant; `not-separated` where they agree."""
+    found = []
+    for axis, value, cell, hyper in mutants(kb, node, slot):
+        row = {"method": node.id, "slot": slot, "axis": axis, "from": node[axis], "to": value}
+        row["with"] = {a: v for a, v in cell.items() if v != node[a] and a != axis}
+        if slot not in slots(compose.compose(node.id, cell, hyper)):
+            found.append({**row, "verdict": "different", "worst_residual": None, "note": f"trains no {slot}"})
+            continue
+        other = subject.of_cell(node.id, cell, hyper, slot)
+        result = decide(published, other, LOOKS[:3], rows)
+        verdict = {"equal": "not-separated"}.get(result.verdict, result.verdict)
+        found.append({**row, "verdict": verdict, "worst_residual": round(result.residual, 4)})
+    return found

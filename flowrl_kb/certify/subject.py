@@ -1,0 +1,128 @@
+"""What is fingerprinted: the slots of published methods, composed cells and variants, under laboratory settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flowrl_kb import compose
+from flowrl_kb.certify import laboratory as lab
+from flowrl_kb.certify.features import shape
+from flowrl_kb.certify.fingerprint import Fingerprint, of_slot
+from flowrl_kb.certify.presentation import Setting
+from flowrl_kb.kb.nodes import Node
+from flowrl_kb.parts.types import Method
+
+HYPER = {
+    "temperature": 0.5,
+    "candidates": 8,
+    "best_of": 4,
+    "backup_of": 4,
+    "entropy_samples": 32,
+    "clip": 0.2,
+    "clip_base": 0.1,
+    "weight_clip": 4.0,
+    "min_std": 0.1,
+    "bc_weight": 1.0,
+    "noise_std": 0.2,
+    "acting_temperature": 0.5,
+    "expectile": 0.8,
+    "discount": 0.9,
+    "target_entropy": -1.0,
+    "entropy_weight": 0.05,
+}
+"""Laboratory values of hyper-parameters, so that temperatures, clips and candidate counts suit its laws."""
+KEPT = {"clip": 0.05}
+"""Published values at least this large are kept: a clip so wide has laboratory samples on both of its sides."""
+SCENES = {"drifted": lab.drifted, "at-old": lab.at_old}
+PACKAGE = Path(__file__).resolve().parents[1]
+SOURCES = ("parts", *(f"certify/{name}.py" for name in ("laboratory", "presentation", "features", "fingerprint", "subject")))
+"""What every fingerprint depends on, beside the code that makes its losses."""
+
+
+def setting(node: Node | Mapping[str, str], dim: int = 2) -> Setting:
+    """How the laboratory presents a method: actions come from the previous policy where its ratio needs them."""
+    return Setting(
+        policy=node["policy"],
+        path=node["path"],
+        sampler=node["sampler"],
+        min_std=HYPER["min_std"],
+        data="previous" if node["route"] == "likelihood-ratio" else "behaviour",
+        distributional=node["critic-output"] == "gaussian",
+        dim=dim,
+    )
+
+
+def laboratory_hyper(node: Node) -> dict[str, Any]:
+    """The node's hyper-parameters with the laboratory's values in place of those that it fixes."""
+    values = compose.hyperparameters(node)
+    return values | {
+        name: HYPER[name]
+        for name, value in values.items()
+        if name in HYPER and value is not None and not value >= KEPT.get(name, float("inf"))
+    }
+
+
+def slots(method: Method) -> list[str]:
+    """The slots of a method: each trained object, and acting."""
+    return [*method.losses, "acting"]
+
+
+def rows(method: Method, slot: str) -> int:
+    """Rows of each set of features in the fingerprint of a slot (see `compare.references`)."""
+    return 1 if slot == "acting" else shape(method.trains[slot], 2)[1]
+
+
+def fingerprint(
+    node: Node,
+    slot: str,
+    scenes: str = "drifted",
+    *,
+    composed: bool = False,
+    hyper: Mapping[str, Any] | None = None,
+    at: tuple[str, Callable] | None = None,
+) -> Fingerprint:
+    """The fingerprint of one slot of a node; variants are always composed.
+
+    Arguments: `hyper` replaces the laboratory's values; `at` puts the actor on a named exact field (see `exact`).
+    """
+    values = dict(laboratory_hyper(node) if hyper is None else hyper)
+    composed = composed or node.variant is not None
+    return _of(
+        lambda: compose.of_node(node, composed, values),
+        dict(node.coordinates) if composed else node.card.id,
+        values,
+        setting(node),
+        slot,
+        scenes,
+        at,
+    )
+
+
+def of_cell(name: str, cell: Mapping[str, str], hyper: Mapping[str, Any], slot: str, scenes: str = "drifted"):
+    """The fingerprint of one slot of the method at a point of the axes."""
+    return _of(lambda: compose.compose(name, cell, hyper), dict(cell), hyper, setting(cell), slot, scenes, None)
+
+
+def _of(make: Callable[[], Method], who, hyper, shown: Setting, slot: str, scenes: str, at) -> Fingerprint:
+    code = code_hash() if isinstance(who, dict) else code_hash(who)
+    described = [who, {k: v for k, v in hyper.items() if v is not None}, shown, slot, scenes, at and at[0], code]
+    identity = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
+    build = lambda: of_slot(make(), slot, shown, at and at[1])  # noqa: E731
+    return Fingerprint(build, SCENES[scenes](shown.dim), identity)
+
+
+@cache
+def code_hash(*published: str) -> str:
+    """16 hex digits of the sources that fingerprints depend on: compose.py where no published module is named."""
+    digest = hashlib.sha256()
+    for name in (*SOURCES, *((f"published/{p}.py" for p in published) if published else ("compose.py",))):
+        path = PACKAGE / name
+        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            if file.name != "networks.py":  # the laboratory's policies are exact functions
+                digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
