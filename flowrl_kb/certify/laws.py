@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from flowrl_kb import compose
+from flowrl_kb.certify import store
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.parts.policy import Field
@@ -238,7 +239,8 @@ def _hash(made: Settings, node: Node) -> str:
     package = Path(compose.__file__).parent
     digest = hashlib.sha256(json.dumps([made.hyper, made.training, dict(made.coordinates)], default=str).encode())
     files = [package / "published" / f"{node.id}.py", Path(__file__), *sorted((package / "tasks").glob("*.py"))]
-    for file in [*files, package / "train/bandit.py", package / "train/update.py", package / "parts/networks.py"]:
+    files += [package / "train/bandit.py", package / "train/on_policy.py", package / "train/update.py"]
+    for file in [*files, *(package / "parts" / name for name in store.NETWORKS)]:
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 

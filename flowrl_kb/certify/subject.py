@@ -40,8 +40,11 @@ KEPT = {"clip": 0.05}
 """Published values at least this large are kept: a clip so wide has laboratory samples on both of its sides."""
 SCENES = {"drifted": lab.drifted, "at-old": lab.at_old}
 PACKAGE = Path(__file__).resolve().parents[1]
-SOURCES = ("parts", *(f"certify/{name}.py" for name in ("laboratory", "presentation", "features", "fingerprint", "subject")))
+LABORATORY = ("laboratory", "presentation", "features", "fingerprint", "subject")
+SOURCES = ("parts", *(f"certify/{name}.py" for name in LABORATORY))
 """What every fingerprint depends on, beside the code that makes its losses."""
+NETWORKS = ("modules.py", "networks.py")
+"""Left out: the laboratory's policies are exact functions."""
 
 
 def setting(node: Node | Mapping[str, str], dim: int = 2) -> Setting:
@@ -123,6 +126,6 @@ def code_hash(*published: str) -> str:
     for name in (*SOURCES, *((f"published/{p}.py" for p in published) if published else ("compose.py",))):
         path = PACKAGE / name
         for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
-            if file.name != "networks.py":  # the laboratory's policies are exact functions
+            if file.name not in NETWORKS:
                 digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

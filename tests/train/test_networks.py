@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flowrl_kb.errors import UnknownName
-from flowrl_kb.parts import networks, path
+from flowrl_kb.parts import modules, networks, path
 from flowrl_kb.parts.networks import Shape
 
 SHAPE = Shape(ds=3, d=2, hidden=(8, 8), path=path.vp(), grid=jnp.linspace(0.99, 0.0, 4), box=1.0)
@@ -15,9 +15,21 @@ SHAPE = Shape(ds=3, d=2, hidden=(8, 8), path=path.vp(), grid=jnp.linspace(0.99, 
 def test_mish_is_accurate_with_finite_slopes_everywhere():
     x = np.linspace(-60.0, 60.0, 2001)
     expected = x * np.tanh(np.logaddexp(0.0, x))
-    np.testing.assert_allclose(networks.mish(jnp.asarray(x, jnp.float32)), expected, rtol=3e-6, atol=3e-6)
-    slopes = jax.vmap(jax.grad(networks.mish))(jnp.asarray(x, jnp.float32))
+    np.testing.assert_allclose(modules.mish(jnp.asarray(x, jnp.float32)), expected, rtol=3e-6, atol=3e-6)
+    slopes = jax.vmap(jax.grad(modules.mish))(jnp.asarray(x, jnp.float32))
     assert bool(jnp.all(jnp.isfinite(slopes)))
+
+
+def test_first_weights_have_variance_one_over_fan_in_and_biases_are_zero():
+    shape = SHAPE._replace(ds=50, hidden=(400, 300))
+    params = networks.build("field", shape, jax.random.key(0))
+    first = np.concatenate([params["x"], params["t"], params["s"]])
+    assert first.shape == (2 + 16 + 50, 400)
+    rest = [params["Dense_0"]["kernel"], params["Dense_1"]["kernel"]]
+    for kernel, scale in zip([first, *rest], [1.0, 1.0, 0.1], strict=True):
+        np.testing.assert_allclose(np.std(kernel), scale * len(kernel) ** -0.5, rtol=0.1)
+    assert not any(np.any(b) for b in (params["bias"], params["Dense_0"]["bias"], params["Dense_1"]["bias"]))
+    assert not np.allclose(params["x"][0, :300], rest[0][0])  # pieces of the draw are not shared
 
 
 def test_candidates_share_the_product_of_their_state():
@@ -64,9 +76,7 @@ def test_policies_sample_one_action_for_each_state(kind, shape):
 
 
 def test_gaussian_critic_has_positive_spreads():
-    mean, spread = networks.bind(
-        "gaussian-critic", networks.build("gaussian-critic", SHAPE, jax.random.key(0)), SHAPE
-    )
+    mean, spread = networks.bind("gaussian-critic", networks.build("gaussian-critic", SHAPE, jax.random.key(0)), SHAPE)
     s, a = jnp.ones((5, 3)), jnp.ones((5, 2))
     assert mean(s, a).shape == spread(s, a).shape == (2, 5)
     assert float(spread(s, a).min()) > 0
