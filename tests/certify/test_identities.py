@@ -1,5 +1,7 @@
 """Identities hold within their declared bounds, their controls fail, and the tools they share are right."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,14 @@ def test_an_identity_whose_control_passes_is_not_passed():
     assert identities.passed(name, 0.0, 2 * bounds.control)
     assert not identities.passed(name, 0.0, bounds.tolerance)
     assert not identities.passed(name, 2 * bounds.tolerance, 2 * bounds.control)
+
+
+def test_rows_can_be_stored(monkeypatch):
+    name = next(iter(identities.IDENTITIES))
+    monkeypatch.setattr(identities, "IDENTITIES", {name: lambda: (np.float64(0.0), np.float64(9.0))})
+    assert json.loads(json.dumps(identities.run())) == [
+        {"id": name, "error": 0.0, "control_error": 9.0, "passed": True}
+    ]
 
 
 def test_laws_by_hand():

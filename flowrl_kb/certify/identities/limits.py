@@ -81,7 +81,7 @@ def weighting_to_policy_gradient() -> tuple[float, float]:
     loss.
 
     lambda E[(w - 1)(e - eps) | x] with w = exp(A / lambda) / Z and e the policy's exact field, against sigma d/dx E[A
-    | x], which is E[A (e - eps) | x]; ratio of the errors at lambda = 128 and 256, which tends to 2. Control: a field
+    | x], which is E[A (e - eps) | x]; ratio of the errors at lambda = 1024 and 2048, which tends to 2. Control: a field
     off by 0.1, whose unweighted part does not vanish. Source: taxonomy note E34, E40.
     """
     own = p.log_reference(p.GRID)
@@ -96,7 +96,7 @@ def weighting_to_policy_gradient() -> tuple[float, float]:
         w /= p.mass(own) @ w
         return p.gap(lam * (weights * w * (field[:, None] + offset - eps)).sum(1), exact)
 
-    return abs(error(128.0, 0.0) / error(256.0, 0.0) - 2), abs(error(128.0, 0.1) / error(256.0, 0.1) - 2)
+    return abs(error(1024.0, 0.0) / error(2048.0, 0.0) - 2), abs(error(1024.0, 0.1) / error(2048.0, 0.1) - 2)
 
 
 @identity(tolerance=1e-2, control=0.5)
