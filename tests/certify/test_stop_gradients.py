@@ -1,4 +1,4 @@
-"""No gradient reaches what a card lists under `stop_gradients`; without the stop it would. Source: taxonomy note E37."""
+"""No gradient reaches what a card lists under `stop_gradients`; without the stop it would. Taxonomy note E37."""
 
 import jax
 import jax.numpy as jnp
