@@ -199,10 +199,14 @@ class Condition:
 def _truth(query: Query, leaf: Callable[[Comparison | Call], int]) -> int:
     if isinstance(query, Not):
         return YES - _truth(query.part, leaf)
-    if isinstance(query, And):
-        return min(_truth(part, leaf) for part in query.parts)
-    if isinstance(query, Or):
-        return max(_truth(part, leaf) for part in query.parts)
+    if isinstance(query, (And, Or)):
+        decisive, combine = (NO, min) if isinstance(query, And) else (YES, max)
+        truth = YES - decisive
+        for part in query.parts:
+            truth = combine(truth, _truth(part, leaf))
+            if truth == decisive:
+                break  # rules are long conjunctions, evaluated at every node
+        return truth
     return leaf(query)
 
 

@@ -1,0 +1,36 @@
+"""Witnesses: small problems on which two kinds of update differ, with a pair beside it that must not differ.
+
+Every function returns (figure, control_figure): how far the laws, fields or updates of two kinds of method are apart,
+and the same measure where they must agree, so that the measure is not vacuous. By quadrature; what each separates, and
+the smallest figure that counts, stand in `taxonomy/witnesses/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flowrl_kb.certify.witnesses import fields, laws, updates
+
+__all__ = ["WITNESSES", "holds"]
+
+WITNESSES: dict[str, Callable[[], tuple[float, float]]] = {
+    "exponential-and-affine": laws.exponential_and_affine,
+    "exponential-and-best-of-n": laws.exponential_and_best_of_n,
+    "exponential-and-proximal": laws.exponential_and_proximal,
+    "best-of-n-and-proximal": laws.best_of_n_and_proximal,
+    "denoising-penalty": laws.denoising_penalty,
+    "projection-direction": laws.projection_direction,
+    "value-at-noisy-action-flat-reference": fields.naive_flat_reference,
+    "value-at-noisy-action-data-reference": fields.naive_data_reference,
+    "constant-value": fields.constant_value,
+    "moved-previous-policy": fields.moved_previous_policy,
+    "walls-of-a-box": fields.walls_of_a_box,
+    "pull-at-the-maximiser": fields.pull_at_the_maximiser,
+    "average-before-or-after-the-exponential": updates.average_before_or_after,
+    "loss-space-of-a-ratio": updates.loss_space_of_a_ratio,
+}
+
+
+def holds(figure: float, control: float, at_least: float) -> bool:
+    """A witness counts when its figure reaches the mark fixed beforehand and its control stays below a tenth of it."""
+    return figure >= at_least and control < at_least / 10

@@ -1,0 +1,120 @@
+"""Witnesses that compare the laws which operators ask for, at equal expected Q where they have a strength."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import brentq, minimize
+
+from flowrl_kb.certify.identities import laws
+from flowrl_kb.certify.identities import problem as p
+from flowrl_kb.certify.identities.maps import proximal
+
+NU, Q = p.mass(p.log_reference(p.GRID)), p.q(p.GRID)
+BINS = np.linspace(-6.0, 6.0, 121)
+
+
+def _binned(at: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    return np.histogram(at, BINS, weights=weight)[0]
+
+
+def _exponential_with(value: float, nu: np.ndarray = NU, q: np.ndarray = Q) -> np.ndarray:
+    """The exponential tilt whose expected Q is `value`."""
+    lam = brentq(lambda lam: laws.exponential(nu, q, lam) @ q - value, 0.02, 500.0, xtol=1e-12)
+    return laws.exponential(nu, q, lam)
+
+
+def _proximal_with(value: float) -> np.ndarray:
+    """Where the reference's grid goes under the proximal map whose expected Q is `value`."""
+    log_c = brentq(lambda log_c: NU @ p.q(proximal(p.GRID, np.exp(log_c))) - value, -2.0, 8.0, xtol=1e-10)
+    return proximal(p.GRID, np.exp(log_c))
+
+
+def exponential_and_affine() -> tuple[float, float]:
+    """Total variation of the exponential tilt at lambda = 0.7 and the affine law of equal expected Q.
+
+    Control: the same with the mean of Q added to Q, which moves neither law. Source: taxonomy note E35.
+    """
+
+    def apart(q: np.ndarray) -> tuple[np.ndarray, float]:
+        tilt = laws.exponential(NU, q, p.LAMBDA)
+        lam = brentq(lambda lam: laws.linear(NU, q, lam) @ q - tilt @ q, 0.05, 500.0, xtol=1e-12)
+        return laws.linear(NU, q, lam), laws.variation(tilt, laws.linear(NU, q, lam))
+
+    (law, figure), (shifted, _) = apart(Q), apart(Q + 3.0)
+    return figure, laws.variation(law, shifted)
+
+
+def exponential_and_best_of_n() -> tuple[float, float]:
+    """Total variation of the best of four and the exponential tilt of equal expected Q.
+
+    Control: the best of four as 4 nu F^3, by an increasing map of Q. Source: taxonomy note E35.
+    """
+    best, mapped = laws.best_of(NU, Q, 4), np.tanh(Q) + Q
+    cdf = (mapped[:, None] > mapped) @ NU + 0.5 * NU
+    return laws.variation(best, _exponential_with(best @ Q)), laws.variation(best, 4 * NU * cdf**3)
+
+
+def exponential_and_proximal() -> tuple[float, float]:
+    """Total variation, in 120 bins, of the exponential tilt at lambda = 0.7 and the proximal image of equal expected Q.
+
+    Control: the image of the reference under the increasing map that carries it to the tilt. Source: taxonomy note E35.
+    """
+    tilt = laws.exponential(NU, Q, p.LAMBDA)
+    carried = np.interp(np.cumsum(NU) - 0.5 * NU, np.cumsum(tilt) - 0.5 * tilt, p.GRID)
+    law = _binned(p.GRID, tilt)
+    figure = laws.variation(law, _binned(_proximal_with(tilt @ Q), NU))
+    return figure, laws.variation(law, _binned(carried, NU))
+
+
+def best_of_n_and_proximal() -> tuple[float, float]:
+    """Total variation, in 120 bins, of the best of four and the proximal image of equal expected Q.
+
+    Control: the image of the reference under the increasing map that carries it to the best of four.
+    """
+    best = laws.best_of(NU, Q, 4)
+    carried = np.interp(np.cumsum(NU) - 0.5 * NU, np.cumsum(best) - 0.5 * best, p.GRID)
+    law = _binned(p.GRID, best)
+    return laws.variation(law, _binned(_proximal_with(best @ Q), NU)), laws.variation(law, _binned(carried, NU))
+
+
+def denoising_penalty() -> tuple[float, float]:
+    """First-order law of a denoising penalty against that of every smooth tilt, for a standard normal reference.
+
+    Penalty weight(t) E |e - E[eps | x]|^2 on the cosine path, weak Q, continuous stochastic chain. A Hermite
+    polynomial of degree n in Q moves the law by d_n = n int g^4 / (2 weight sigma^2) alpha^(2n) dt; exponential,
+    affine and reciprocal laws have all d_n equal. Figure: the smaller, over the loss spaces eps, velocity and score,
+    of the largest |d_n / d_1 - 1|, n <= 4. Control: the likelihood weighting g^2 / sigma^2. Source: own derivation,
+    taxonomy note E03.
+    """
+    node, w = np.polynomial.legendre.leggauss(200)
+    t = 0.5 * (node + 1)
+    s = p.cosine(t)
+    diffusion = -2 * s.d_alpha / s.alpha  # g^2 of the variance-preserving path
+
+    def spread(weight: np.ndarray) -> float:
+        rate = diffusion**2 / (2 * weight * s.sigma**2)
+        moved = np.array([n * np.sum(w * rate * s.alpha ** (2 * n)) for n in (1, 2, 3, 4)])
+        return float(np.abs(moved / moved[0] - 1).max())
+
+    velocity = ((s.alpha * s.d_sigma - s.d_alpha * s.sigma) / s.alpha) ** 2
+    figure = min(spread(np.ones_like(t)), spread(velocity), spread(1 / s.sigma**2))
+    return figure, spread(diffusion / s.sigma**2)
+
+
+def projection_direction() -> tuple[float, float]:
+    """Distance of the means of two Gaussian fits to exp(Q / lambda): weighted likelihood and reverse divergence.
+
+    Control: a quadratic Q, whose tilt is Gaussian. Source: taxonomy note E33.
+    """
+
+    def apart(q: np.ndarray, function) -> float:
+        node, weight = p.hermite(80)
+        options = {"xatol": 1e-9, "fatol": 1e-12, "maxiter": 4000}
+
+        def reverse(v: np.ndarray) -> float:
+            return -float(weight @ function(v[0] + np.exp(v[1]) * node) / p.LAMBDA + v[1])
+
+        fit = minimize(reverse, np.array([1.0, -1.0]), method="Nelder-Mead", options=options).x
+        return abs(float(p.mass(q / p.LAMBDA) @ p.GRID) - float(fit[0]))
+
+    return apart(Q, p.q), apart(-0.5 * (p.GRID - 0.4) ** 2, lambda a: -0.5 * (a - 0.4) ** 2)
