@@ -13,7 +13,7 @@ from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.project import placements
 from flowrl_kb.kb.relate import Link, links_between
 from flowrl_kb.kb.relations import knowledge
-from flowrl_kb.kb.schema import UNKNOWN
+from flowrl_kb.kb.schema import SLOTS, UNKNOWN
 from flowrl_kb.kb.terminal import heading, table, wrapped
 
 if TYPE_CHECKING:
@@ -64,8 +64,10 @@ def record(kb: KB, node: Node) -> dict[str, Any]:
 def _equals(kb: KB, node: Node) -> list[tuple[str, Link]]:
     known = knowledge(kb)
     others = {fact.other(node.id) for fact in known.facts if node.id in (fact.a, fact.b)}
+    others |= {n.id for n in kb.nodes.values() if n is not node and any(s.covers(node.id, n.id) for s in known.separated)}
     for level in LEVELS:
-        others |= known.proofs(node.id, level).keys()
+        for slot in SLOTS:
+            others |= known.proofs(node.id, level, slot).keys()
     return [
         (o, link)
         for o in sorted(others)
