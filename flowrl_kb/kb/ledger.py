@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowrl_kb.kb.levels import CLASSED
 from flowrl_kb.kb.nodes import Node, differences
-from flowrl_kb.kb.query import describe
+from flowrl_kb.kb.query import steps
 from flowrl_kb.kb.relations import knowledge
 from flowrl_kb.kb.schema import NOT_APPLICABLE, SLOTS, UNKNOWN
 from flowrl_kb.kb.source import read
@@ -135,7 +135,7 @@ def _same(kb: KB, node: Node, other: Node) -> Same | None:
     for level in CLASSED:
         w = whole(kb, node, other, level)
         if w.state == "same":
-            proofs = "; ".join(f"{s.slot}: {describe(kb, s.proof)}" for s in w.slots if s.proof)
+            proofs = "; ".join(f"{s.slot}: {steps(s.proof)}" for s in w.slots if s.proof)
             certified = any(s.proof and s.proof.kind == "certified" for s in w.slots)
             kind = "certified" if certified else "proved"
             return Same(other.id, other.card.year, level, "method", apart, w.assumptions, kind, proofs)
@@ -144,7 +144,7 @@ def _same(kb: KB, node: Node, other: Node) -> Same | None:
             if proof := knowledge(kb).equal_to(node.id, level, slot).get(other.id):
                 axes = tuple(a for a in apart if a in kb.axes_of(slot))
                 return Same(
-                    other.id, other.card.year, level, slot, axes, proof.assumptions, proof.kind, describe(kb, proof)
+                    other.id, other.card.year, level, slot, axes, proof.assumptions, proof.kind, steps(proof)
                 )
     return None
 

@@ -64,22 +64,27 @@ def explain(kb: KB, condition: Condition, node: Node) -> str:
 
 
 def describe(kb: KB, proof: Proof) -> str:
-    """Return a proof in words: rules with their levels and intermediate nodes, then the assumptions."""
-    steps = []
+    """Return a proof in words: its steps, then the assumptions."""
+    assuming = f"; assuming {', '.join(proof.assumptions)}" if proof.assumptions else ""
+    return steps(proof) + assuming
+
+
+def steps(proof: Proof) -> str:
+    """Return rules with their levels, certificates and witnesses, with the nodes between them."""
+    said = []
     for fact in proof.facts:
         if fact.kind == "certified":
-            steps.append(
+            said.append(
                 f"certified equal at {fact.level} (worst residual {number(fact.worst_residual)}), not proved"
             )
         elif fact.kind == "refuted":
-            steps.append(f"different at {fact.level}, {evidence(fact)}")
+            said.append(f"different at {fact.level}, {evidence(fact)}")
         else:
             limit = f" ({fact.limit})" if fact.limit else ""
-            steps.append(f"rule {fact.source}, {fact.level}{limit}")
+            said.append(f"rule {fact.source}, {fact.level}{limit}")
     if len(proof.facts) > 1:
-        steps = [f"{fact.a} ~ {fact.b}: {step}" for fact, step in zip(proof.facts, steps, strict=True)]
-    assuming = f"; assuming {', '.join(proof.assumptions)}" if proof.assumptions else ""
-    return "; then ".join(steps) + assuming
+        said = [f"{fact.a} ~ {fact.b}: {step}" for fact, step in zip(proof.facts, said, strict=True)]
+    return "; then ".join(said)
 
 
 def evidence(fact: Fact) -> str:

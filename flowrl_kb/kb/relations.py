@@ -25,7 +25,7 @@ from flowrl_kb.kb.facts import (
     weakest,
     witnessed,
 )
-from flowrl_kb.kb.levels import Arrows, arrows
+from flowrl_kb.kb.levels import CLASSED, Arrows, arrows
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
@@ -64,6 +64,7 @@ class Knowledge:
         self._links: dict[tuple[Kind, str, str], dict[str, list[Fact]]] = {}
         self._reached: dict[tuple[str, str, str], dict[str, Proof]] = {}
         self._classes: dict[tuple[str, str], list[set[str]]] = {}
+        self._homes: dict[tuple[str, str], dict[str, set[str]]] = {}
         self._proved: dict[tuple[str, str], dict[str, set[str]]] = {}
 
     def implied(self, fact: Fact) -> frozenset[str]:
@@ -90,6 +91,16 @@ class Knowledge:
                     a, b, "refuted", s.level, s.witness, s.slot, about=kind, figure=s.figure, at_least=s.at_least
                 )
 
+    def related(self, node: str) -> set[str]:
+        """Return the nodes about which something is stated or proved together with this one."""
+        found = {fact.other(node) for fact in self.facts if node in (fact.a, fact.b)}
+        found |= {other for other in self.nodes if any(s.covers(node, other) for s in self.separated)}
+        for kind, slot in self._of:
+            if kind == "proved":
+                for level in CLASSED:
+                    found |= self.proved_class(node, level, slot)
+        return found - {node}
+
     # ---------------------------------------------------------------- equality
 
     def proofs(self, start: str, level: str, slot: str = "actor") -> dict[str, Proof]:
@@ -114,8 +125,7 @@ class Knowledge:
         certified = self.links("certified", level, slot).get(start, ())
         if level == "limit":
             return {f.other(start): Proof((f,)) for f in certified} | found
-        members = next(c for c in self.classes(level, slot) if start in c)
-        for member in members - found.keys() - {start}:
+        for member in self.home(start, level, slot) - found.keys() - {start}:
             found[member] = Proof(tuple(fact for fact in certified if fact.other(start) == member)[:1])
         return found
 
@@ -138,6 +148,12 @@ class Knowledge:
             joined = _joined([set(c) for c in distinct.values()], equal)
             self._classes[level, slot] = sorted(joined, key=lambda c: (-len(c), min(c)))
         return self._classes[level, slot]
+
+    def home(self, node: str, level: str, slot: str = "actor") -> set[str]:
+        """Return the class of a node."""
+        if (level, slot) not in self._homes:
+            self._homes[level, slot] = {n: members for members in self.classes(level, slot) for n in members}
+        return self._homes[level, slot][node]
 
     def links(self, kind: Kind, level: str, slot: str) -> dict[str, list[Fact]]:
         """Return for each node the facts of one kind that settle a level in a slot."""

@@ -8,12 +8,11 @@ from flowrl_kb.errors import unknown
 from flowrl_kb.kb import cells, code
 from flowrl_kb.kb.answers import link_words
 from flowrl_kb.kb.evidence import not_separated, status
-from flowrl_kb.kb.levels import LEVELS
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.project import placements
 from flowrl_kb.kb.relate import Link, links_between
 from flowrl_kb.kb.relations import knowledge
-from flowrl_kb.kb.schema import SLOTS, UNKNOWN
+from flowrl_kb.kb.schema import UNKNOWN
 from flowrl_kb.kb.terminal import heading, table, wrapped
 
 if TYPE_CHECKING:
@@ -63,14 +62,9 @@ def record(kb: KB, node: Node) -> dict[str, Any]:
 
 def _equals(kb: KB, node: Node) -> list[tuple[str, Link]]:
     known = knowledge(kb)
-    others = {fact.other(node.id) for fact in known.facts if node.id in (fact.a, fact.b)}
-    others |= {n.id for n in kb.nodes.values() if n is not node and any(s.covers(node.id, n.id) for s in known.separated)}
-    for level in LEVELS:
-        for slot in SLOTS:
-            others |= known.proofs(node.id, level, slot).keys()
     return [
         (o, link)
-        for o in sorted(others)
+        for o in sorted(known.related(node.id))
         for link in links_between(known, node.id, o)
         if link.kind in ("proved", "certified", "refuted")
     ]

@@ -39,7 +39,7 @@ def compared_nodes(kb: KB) -> list[Node]:
 
 
 def open_pairs(kb: KB) -> list[Open]:
-    """Return the open pairs of every slot that has facts, those that settle most first, one for each pair of classes."""
+    """Return the open pairs of every slot that has facts, what settles most first, one for each pair of classes."""
     known, found = knowledge(kb), []
     nodes = compared_nodes(kb)
     seen = {f.slot for f in known.facts} | {s.slot for s in known.separated} | {"actor"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from flowrl_kb.kb.facts import Proof, weakest
@@ -39,10 +40,20 @@ class Whole:
     about: str = "published"
 
 
+@lru_cache(maxsize=8)
+def _trained(kb: KB) -> dict[str, frozenset[str]]:
+    certified: dict[str, set[str]] = {}
+    for c in kb.verdicts.certificates:
+        certified.setdefault(c.method, set()).add(c.slot)
+    return {
+        card.id: frozenset({"actor", "acting", *(certified.get(card.id, set()) | card.losses.keys()) & set(SLOTS)})
+        for card in kb.cards.values()
+    }
+
+
 def trained(kb: KB, node: Node) -> frozenset[str]:
     """Return the slots of a method: acting, and each object that its card or a certificate says it trains."""
-    certified = {c.slot for c in kb.verdicts.certificates if c.method == node.card.id}
-    return frozenset({"actor", "acting", *(s for s in SLOTS if s in node.card.losses or s in certified)})
+    return _trained(kb)[node.card.id]
 
 
 def slots(kb: KB, a: Node, b: Node) -> list[str]:
@@ -135,11 +146,17 @@ def sentence(found: list[Whole]) -> str:
 
 def classes(kb: KB, level: str) -> list[set[str]]:
     """Return the classes of whole methods: a node joins a class when it is the same as every member."""
+    known = knowledge(kb)
+    enough = {level, *(arrow.from_ for arrow in known.arrows.joint if arrow.to == level)}
     found: list[set[str]] = []
+
+    def same(a: str, b: str) -> bool:
+        if not any(known.home(a, one) is known.home(b, one) for one in enough):
+            return False  # most pairs already part in the actor
+        return whole(kb, kb.nodes[a], kb.nodes[b], level).state == "same"
+
     for node in kb.nodes.values():
-        home = next(
-            (c for c in found if all(whole(kb, kb.nodes[m], node, level).state == "same" for m in c)), None
-        )
+        home = next((c for c in found if all(same(member, node.id) for member in c)), None)
         if home is None:
             found.append({node.id})
         else:
