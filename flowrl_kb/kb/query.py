@@ -89,10 +89,10 @@ def steps(proof: Proof) -> str:
 
 def evidence(fact: Fact) -> str:
     """Return how a difference is known: a witness with its figure, or a certificate with its residual and place."""
-    where = f" in {fact.where}" if fact.where else ""
     if fact.is_witness:
-        return f"witness {fact.source} (figure {number(fact.figure)}, at least {number(fact.at_least)}){where}"
-    return f"certificate (worst residual {number(fact.worst_residual)}){where}"
+        return f"witness {fact.source} (figure {number(fact.figure)}, at least {number(fact.at_least)})"
+    where = f" in {fact.where}" if fact.where else ""
+    return f"certificate (worst residual {number(fact.worst_residual)}{where})"
 
 
 def number(value: float | None) -> str:

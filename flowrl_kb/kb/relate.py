@@ -83,12 +83,13 @@ def links_between(known: Knowledge, a: str, b: str) -> list[Link]:
     found: list[Link] = []
     for slot in SLOTS:
         direct = known.between(a, b, slot)
-        ratios = [f.variance_ratio for f in direct if f.kind == "certified" and f.variance_ratio is not None]
+        ratios = [f for f in direct if f.kind == "certified" and f.variance_ratio is not None]
         covered: set[str] = set()
         for level in LEVELS:
             proof = known.proofs(a, level, slot).get(b)
             if proof and level not in covered:
-                found.append(Link(a, b, level, "proved", proof, slot, ratios[0] if ratios else None))
+                ratio = next((f.variance_ratio for f in ratios if level in known.implied(f)), None)
+                found.append(Link(a, b, level, "proved", proof, slot, ratio))
                 covered |= known.arrows.implied(level, slot, a, b)
         for kind in ("certified", "refuted", "undecided", "declared"):
             chosen = [f for f in direct if f.kind == kind]

@@ -94,7 +94,9 @@ class Knowledge:
     def related(self, node: str) -> set[str]:
         """Return the nodes about which something is stated or proved together with this one."""
         found = {fact.other(node) for fact in self.facts if node in (fact.a, fact.b)}
-        found |= {other for other in self.nodes if any(s.covers(node, other) for s in self.separated)}
+        # A witness names cells, so that it also covers most variants; the methods stand for them.
+        methods = [other for other in self.nodes if ":" not in other]
+        found |= {other for other in methods if any(s.covers(node, other) for s in self.separated)}
         for kind, slot in self._of:
             if kind == "proved":
                 for level in CLASSED:

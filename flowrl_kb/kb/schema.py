@@ -143,11 +143,17 @@ class Witness(Model):
     statement: Text
     problem: Text
     measure: Text
-    separates: tuple[Separation, ...] = Field(min_length=1)
+    separates: tuple[Separation, ...]
     at_least: Number
     certificate: Text
     references: tuple[str, ...] = ()
     control: str | None = None
+
+    @model_validator(mode="after")
+    def _separates_something(self) -> Witness:
+        if not self.separates:
+            raise ValueError("separates is empty, expected at least one pair of conditions")
+        return self
 
 
 class Arrow(Model):

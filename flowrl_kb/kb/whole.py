@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from flowrl_kb.kb.facts import Proof, weakest
-from flowrl_kb.kb.levels import CLASSED
+from flowrl_kb.kb.levels import CLASSED, UNGRADED
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.relations import knowledge
 from flowrl_kb.kb.schema import SLOTS, UNKNOWN
@@ -68,14 +68,19 @@ def slot_state(kb: KB, a: Node, b: Node, level: str, slot: str) -> SlotState:
     if only:
         other = b.id if only[0] == a.id else a.id
         return SlotState(slot, "different", f"only {other} trains {slot}")
+    one, other = a["acting"], b["acting"]
+    apart = one != other and UNKNOWN not in (one, other)
     if proof := known.equal_to(a.id, level, slot).get(b.id):
         return SlotState(slot, "same", f"{slot} {proof.kind} at {level}", proof)
     if proof := known.refutation(a.id, b.id, level, slot):
-        return SlotState(slot, "different", f"{slot} differs at {proof.refuting.level}", proof)
+        source = proof.refuting.source
+        by = f" by {'witness ' if proof.refuting.is_witness else ''}{source}" if slot in UNGRADED else ""
+        how = f": {one} / {other}" if slot in UNGRADED and apart else ""
+        at = "" if slot in UNGRADED else f" at {proof.refuting.level}"
+        return SlotState(slot, "different", f"{slot} differs{at}{how}{by}", proof)
     if slot != "acting":
         return SlotState(slot, "open", f"{slot} not settled")
-    one, other = a["acting"], b["acting"]
-    if one != other and UNKNOWN not in (one, other):
+    if apart:
         return SlotState(slot, "different", f"acting differs: {one} / {other}")
     return SlotState(slot, "open", "acting not compared" + (f" (both {one})" if one == other != UNKNOWN else ""))
 

@@ -98,7 +98,12 @@ def relations(kb: KB, node: Node) -> str:
             own.append((node.id, f"{esc(claim.to)} (no card yet)", "actor", level, html.badge("declared"), reason))
     variants = [row for n in kb.nodes.values() if n.card is node.card and n.variant for row in _rows(kb, n)]
     head = ("This", "Other", "Slot", "Level", "How known", "By and assuming")
-    text = html.table("Relations", head, own) if own else html.para("Nothing relates it to another method.")
+    apart = [row for row in own if row[4] == html.badge("refuted")]
+    other = [row for row in own if row[4] != html.badge("refuted")]
+    text = html.table("Relations", head, other) if other else html.para("Nothing is known to be the same method.")
+    if apart:
+        listed = html.table("Measured different", head, apart, "kb-sortable")
+        text += html.folded(f"Measured different ({len(apart)})", listed)
     if variants:
         listed = html.table("Relations of variants", head, variants)
         text += html.folded(f"Relations of its variants ({len(variants)})", listed)

@@ -91,7 +91,7 @@ def picture(kb: KB, slot: str) -> str:
     return (
         f'<figure><div class="kb-scroll" tabindex="0" role="region" aria-label="{esc(name)}">\n{svg}\n</div>\n'
         f'<ul class="kb-matrix-legend" aria-label="Marks">{legend}</ul>\n'
-        f"<figcaption>{esc(name)}, oldest first; each square names its pair and how it is known.</figcaption></figure>\n"
+        f"<figcaption>{esc(name)}, oldest first; a square names its pair when pointed at.</figcaption></figure>\n"
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flowrl_kb.kb.facts import Separated
 from flowrl_kb.kb.relations import knowledge
-from flowrl_kb.kb.render import html
+from flowrl_kb.kb.render import html, rule
 from flowrl_kb.kb.render.html import esc, link
 from flowrl_kb.kb.render.rule import derivation, figure
 from flowrl_kb.kb.schema import Witness
@@ -59,7 +59,7 @@ def page(kb: KB, id: str) -> str:
         ("References", esc("; ".join(witness.references) or "none")),
     ]
     entries = [
-        (*(f"<code>{esc(text)}</code>" for text in (s.a, s.b)), s.slot, link(f"relations.html#level-{s.level}", s.level))
+        (f"<code>{esc(s.a)}</code>", f"<code>{esc(s.b)}</code>", s.slot, rule.level(s.level))
         for s in witness.separates
     ]
     found = [(f"{html.method(a)}, {html.method(b)}", slot, level) for a, b, slot, level in pairs(kb, witness)]
