@@ -143,30 +143,63 @@ def relate(a: str, b: str, json: Json = False) -> None:
 
 @app.command(rich_help_panel=READ)
 def classes(
-    at: Annotated[str, typer.Option(help="Level of agreement.")] = "same-target-field", json: Json = False
+    at: Annotated[str, typer.Option(help="Level of agreement.")] = "same-target-field",
+    slot: Annotated[
+        str, typer.Option(help="What is compared: actor, acting, critic, ...; `method` for all together.")
+    ] = "",
+    json: Json = False,
 ) -> None:
     """List the classes of methods that are the same at a level."""
     from flowrl_kb.kb import answers, terminal
-    from flowrl_kb.kb.levels import LEVELS
-    from flowrl_kb.kb.relations import knowledge
+    from flowrl_kb.kb.evaluate import WHOLE
+    from flowrl_kb.kb.levels import CLASSED
+    from flowrl_kb.kb.schema import SLOTS
 
-    levels = [level for level in LEVELS if level != "limit"]
-    if at not in levels:
-        raise unknown("level", at, levels)
+    if at not in CLASSED:
+        raise unknown("level", at, CLASSED)
+    if slot and slot not in (*SLOTS, WHOLE):
+        raise unknown("slot", slot, (*SLOTS, WHOLE))
     kb = _kb()
-    terminal.emit(knowledge(kb).classes(at)) if json else answers.classes(kb, at)
+    terminal.emit(answers.class_list(kb, at, slot)) if json else answers.classes(kb, at, slot)
+
+
+@app.command(rich_help_panel=READ)
+def ledger(json: Json = False) -> None:
+    """List the methods by date, each with what it was the first to use or which earlier one it is the same as."""
+    from flowrl_kb.kb import terminal
+    from flowrl_kb.kb.ledger import ledger, words
+
+    found = ledger(_kb())
+    if json:
+        return terminal.emit(found)
+    for entry in found.entries:
+        terminal.heading(f"{entry.date}  {entry.id}")
+        for line in words(entry):
+            terminal.wrapped(line, "  ")
+    terminal.wrapped(found.completeness)
 
 
 @app.command("open", rich_help_panel=READ)
-def open_(json: Json = False) -> None:
-    """List what no proof and no certificate settles."""
+def open_(
+    all: Annotated[bool, typer.Option("--all", help="Every finding, not only the first of each kind.")] = False,
+    json: Json = False,
+) -> None:
+    """List what no proof and no certificate settles, what settles most first, and what surprises."""
     from flowrl_kb.kb import terminal
-    from flowrl_kb.kb.findings import findings
+    from flowrl_kb.kb.findings import findings, first
 
     found = findings(_kb())
     if json:
         return terminal.emit(found)
-    terminal.table(("finding", "subject", "detail"), found) if found else print("nothing is open")
+    shown, more = (found, {}) if all else first(found)
+    rows = [(f.kind, f.subject, f.detail, f.reason) for f in shown]
+    head = ("finding", "subject", "detail", "stays open because")
+    reasons = any(f.reason for f in shown)
+    terminal.table(head if reasons else head[:3], rows if reasons else [row[:3] for row in rows])
+    for kind, count in more.items():
+        print(f"{count} more of kind {kind!r}: --all")
+    if not found:
+        print("nothing is open")
 
 
 @app.command(rich_help_panel=READ)
@@ -176,11 +209,13 @@ def check(
     """Check all cards, axes, constraints, rules and verdicts; print every problem."""
     from flowrl_kb.kb import terminal
     from flowrl_kb.kb.contradictions import contradictions
+    from flowrl_kb.kb.findings import stale_reasons
     from flowrl_kb.kb.load import attempt
 
     kb, problems = attempt(_root)
     if not problems:
         problems = list(contradictions(kb))
+        kb.warnings += stale_reasons(kb)
     if json:
         terminal.emit({"errors": problems, "warnings": kb.warnings, "cards": len(kb.cards)})
     else:
@@ -191,7 +226,7 @@ def check(
         nodes = len(kb.nodes) - len(kb.cards)
         print(
             f"{len(kb.cards)} cards, {nodes} variants, {len(kb.axes)} axes, "
-            f"{len(kb.constraints)} constraints, {len(kb.rules)} rules: "
+            f"{len(kb.constraints)} constraints, {len(kb.rules)} rules, {len(kb.witnesses)} witnesses: "
             f"{len(problems)} errors, {len(kb.warnings)} warnings"
         )
     if problems or (strict and kb.warnings):

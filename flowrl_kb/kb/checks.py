@@ -160,6 +160,13 @@ def _conditions(kb: KB) -> Iterator[tuple[str, str, Loc, str]]:
     for rule in kb.rules.values():
         yield "rule", rule.id, ("between", "a"), rule.between.a
         yield "rule", rule.id, ("between", "b"), rule.between.b
+    for arrow in kb.arrows.values():
+        if arrow.if_:
+            yield "arrow", arrow.id, ("if",), arrow.if_
+    for witness in kb.witnesses.values():
+        for i, entry in enumerate(witness.separates):
+            yield "witness", witness.id, ("separates", i, "a"), entry.a
+            yield "witness", witness.id, ("separates", i, "b"), entry.b
     for chart in kb.projections.values():
         for function, choices in chart.functions.items():
             for i, choice in enumerate(choices):
@@ -247,5 +254,8 @@ def _stale(kb: KB) -> Iterator[Problem]:
                 kb, "rule", rule.id, ("certificate",), f"certificate {rule.certificate!r} has not been run"
             )
     named = {m for p in kb.verdicts.pairs for m in (p.a, p.b)} | {c.method for c in kb.verdicts.certificates}
+    for result in kb.verdicts.witnesses:
+        if result.id not in kb.witnesses:
+            yield Problem(file, 0, result.id, "no such witness", nearest(result.id, kb.witnesses, 0.8))
     for name in sorted(named - kb.nodes.keys()):
         yield Problem(file, 0, name, f"{name!r} is not catalogued", nearest(name, kb.nodes, 0.88))

@@ -1,4 +1,4 @@
-"""Pairs that are proved the same and measured different."""
+"""Facts that cannot both hold: pairs that are proved the same and found different."""
 
 from __future__ import annotations
 
@@ -6,47 +6,76 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flowrl_kb.errors import Problem
-from flowrl_kb.kb.relations import knowledge
+from flowrl_kb.kb.facts import Fact, Proof, Separated
+from flowrl_kb.kb.relations import Knowledge, knowledge
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
 
+VERDICTS = "taxonomy/verdicts.json"
+
 
 def contradictions(kb: KB) -> Iterator[Problem]:
-    """Yield one problem for every measured difference that a proof excludes.
+    """Yield one problem for every difference that a proof excludes, with both sides and where they stand.
 
-    A proof excludes a difference when its level implies the measured one and the measurement kept every
-    assumption of the proof; a difference measured outside the assumptions only shows that they matter.
+    A proof excludes a measured difference when the measurement kept every assumption of the proof; a difference
+    measured outside the assumptions only shows that they matter. A witness speaks of all pairs that it names, so
+    that it has to leave out those which are proved the same, under whatever assumptions.
     """
     known = knowledge(kb)
     for fact in known.facts:
-        if fact.kind != "refuted" or fact.slot != "actor":
-            continue
-        proof = known.proofs(fact.a, fact.level).get(fact.b)
-        if proof is None or not set(proof.assumptions) <= set(fact.assumptions):
-            continue
-        steps = []
-        for step in proof.facts:
-            path, line = kb.place("rule", step.source)
-            steps.append(f"{path}:{line} ({step.a} ~ {step.b} at {step.level})")
-        path, line = kb.place("rule", proof.facts[0].source)
-        yield Problem(
-            path,
-            line,
-            f"{fact.a} ~ {fact.b}",
-            f"proved {' and '.join(steps)}, but taxonomy/verdicts.json measured them different at"
-            f" {fact.level} (worst residual {fact.worst_residual}); one of the two is wrong"
-            " or an assumption is missing",
-        )
+        if fact.kind == "refuted":
+            proof = known.proved_within(fact.a, fact.b, fact.level, fact.slot, fact.assumptions)
+            if proof and _same_limit(fact, proof):
+                yield _problem(kb, fact, proof, f"{VERDICTS} measured them different at {fact.level}")
+    for entry in known.separated:
+        for fact, proof in _refuted_by_witness(known, entry):
+            path, line = kb.place("witness", entry.witness)
+            yield _problem(kb, fact, proof, f"{path}:{line} separates them at {fact.level}")
 
 
-def matters(kb: KB) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Return pairs measured different outside a proof's assumptions, with the assumptions not kept."""
+def _refuted_by_witness(known: Knowledge, entry: Separated) -> Iterator[tuple[Fact, Proof]]:
+    seen: set[frozenset[str]] = set()
+    for a in sorted(entry.left):
+        for b, proof in known.proofs(a, entry.level, entry.slot).items():
+            if b in entry.right and frozenset((a, b)) not in seen:
+                seen.add(frozenset((a, b)))
+                yield Fact(a, b, "refuted", entry.level, entry.witness, entry.slot, figure=entry.figure), proof
+
+
+def _problem(kb: KB, fact: Fact, proof: Proof, against: str) -> Problem:
+    steps = []
+    for step in proof.facts:
+        path, line = kb.place("rule", step.source)
+        steps.append(f"{path}:{line} ({step.a} ~ {step.b} at {step.level})")
+    assuming = f", assuming {'; '.join(proof.assumptions)}" if proof.assumptions else ""
+    figure = fact.worst_residual if fact.figure is None else fact.figure
+    size = "" if figure is None else f" ({'worst residual' if fact.figure is None else 'figure'} {figure:.3g})"
+    path, line = kb.place("rule", proof.facts[0].source)
+    return Problem(
+        path,
+        line,
+        f"{fact.a} ~ {fact.b}, {fact.slot}",
+        f"proved by {' and '.join(steps)}{assuming}, but {against}{size}; one of the two is wrong,"
+        " or an assumption or a condition is missing",
+    )
+
+
+def _same_limit(fact: Fact, proof: Proof) -> bool:
+    """Two limits are about the same thing when parameter and value agree, whatever the order."""
+    if fact.level != "limit" or not fact.limit:
+        return True
+    return (proof.facts[0].limit or "").partition(",")[0] == fact.limit.partition(",")[0]
+
+
+def matters(kb: KB) -> list[tuple[Fact, tuple[str, ...]]]:
+    """Return differences measured outside a proof's assumptions, with the assumptions not kept."""
     known, found = knowledge(kb), []
     for fact in known.facts:
-        if fact.kind == "refuted" and fact.slot == "actor":
-            proof = known.proofs(fact.a, fact.level).get(fact.b)
-            missing = tuple(a for a in proof.assumptions if a not in fact.assumptions) if proof else ()
-            if missing:
-                found.append((fact.a, fact.b, missing))
+        if fact.kind == "refuted":
+            proof = known.proofs(fact.a, fact.level, fact.slot).get(fact.b)
+            if proof and _same_limit(fact, proof):
+                missing = tuple(a for a in proof.assumptions if a not in fact.assumptions)
+                if missing and not known.proved_within(fact.a, fact.b, fact.level, fact.slot, fact.assumptions):
+                    found.append((fact, missing))
     return found

@@ -12,7 +12,7 @@ from flowrl_kb.errors import QueryError, UnknownName, nearest
 from flowrl_kb.kb.grammar import And, Call, Comparison, Not, Or, Query, Word, leaves, parse
 from flowrl_kb.kb.levels import LEVELS
 from flowrl_kb.kb.nodes import Node, allowed, distance
-from flowrl_kb.kb.schema import UNKNOWN
+from flowrl_kb.kb.schema import SLOTS, UNKNOWN
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 NO, MAYBE, YES = 0, 1, 2
 DEFAULT_LEVEL = {"equiv": "same-target-field", "differs": "same-update"}
 FIELDS = ("role", "year", "status")
+WHOLE = "method"
+"""The name, in queries and commands, of all slots together."""
 PREDICATES = ("any", "id", "near", "equiv", "differs")
 
 
@@ -66,6 +68,9 @@ class Condition:
         return next(
             (value.text for key, value in call.named if key.text == "at"), DEFAULT_LEVEL[call.name.text]
         )
+
+    def slot(self, call: Call) -> str:
+        return next((value.text for key, value in call.named if key.text == "slot"), "actor")
 
     # ---------------------------------------------------------------- names
 
@@ -141,10 +146,13 @@ class Condition:
                 self.text, arguments[1].at, f"found {arguments[1].text!r}, expected a number of axes"
             )
         for key, value in call.named:
-            if key.text != "at" or name not in ("equiv", "differs"):
-                raise self._wrong(key, f"argument of {name}", ["at"] if name in ("equiv", "differs") else [])
-            if value.text not in LEVELS:
-                raise self._wrong(value, "level", LEVELS)
+            options = {"at": LEVELS, "slot": (*SLOTS, WHOLE)} if name in ("equiv", "differs") else {}
+            if key.text not in options:
+                raise self._wrong(key, f"argument of {name}", options)
+            if value.text not in options[key.text]:
+                raise self._wrong(value, "level" if key.text == "at" else "slot", options[key.text])
+        if self.slot(call) == WHOLE and self.level(call) == "limit":
+            raise QueryError(self.text, call.name.at, "a limit relates updates, not whole methods")
 
     # ---------------------------------------------------------------- truth
 
@@ -175,25 +183,28 @@ class Condition:
         return NO if surely > radius else YES if at_most <= radius else MAYBE
 
     def _equiv(self, call: Call, node: Node) -> int:
-        from flowrl_kb.kb.relations import knowledge
-
-        centre, level = self.kb.resolve(call.arguments[0].text), self.level(call)
-        known = knowledge(self.kb)
-        if node is centre or node.id in known.equal_to(centre.id, level):
-            return YES
-        return NO if known.refutation(centre.id, node.id, level) else MAYBE
+        return self._same(self.kb.resolve(call.arguments[0].text), node, call)
 
     def _differs(self, call: Call, node: Node) -> int:
-        from flowrl_kb.kb.relations import knowledge
-
-        ends, level = [self.kb.resolve(argument.text) for argument in call.arguments], self.level(call)
+        ends = [self.kb.resolve(argument.text) for argument in call.arguments]
         if len(ends) == 2 and node not in ends:
             return NO
         other = ends[0] if len(ends) == 1 or node is ends[1] else ends[1]
-        known = knowledge(self.kb)
-        if node is other or other.id in known.equal_to(node.id, level):
-            return NO
-        return YES if known.refutation(node.id, other.id, level) else MAYBE
+        return YES - self._same(other, node, call)
+
+    def _same(self, a: Node, b: Node, call: Call) -> int:
+        """Return YES for a proof or certificate, NO for a refutation, else MAYBE."""
+        from flowrl_kb.kb.relations import knowledge
+        from flowrl_kb.kb.whole import whole
+
+        level, slot, known = self.level(call), self.slot(call), knowledge(self.kb)
+        if a is b:
+            return YES
+        if slot == WHOLE:
+            return {"same": YES, "different": NO, "open": MAYBE}[whole(self.kb, a, b, level).state]
+        if b.id in known.equal_to(a.id, level, slot):
+            return YES
+        return NO if known.refutation(a.id, b.id, level, slot) else MAYBE
 
 
 def _truth(query: Query, leaf: Callable[[Comparison | Call], int]) -> int:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import flowrl_kb
 from flowrl_kb.kb.evidence import status
+from flowrl_kb.kb.ledger import ledger
 from flowrl_kb.kb.project import placements
 from flowrl_kb.kb.relations import knowledge
 from flowrl_kb.kb.schema import Card
+from flowrl_kb.kb.terminal import plain
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
@@ -39,6 +41,9 @@ def bundle(kb: KB) -> dict[str, Any]:
             {key: value for key, value in vars(fact).items() if value not in (None, ())}
             for fact in known.facts
         ],
+        "arrows": [a.model_dump(mode="json", by_alias=True) for a in kb.arrows.values()],
+        "witnesses": {id: w.model_dump(mode="json", exclude_none=True) for id, w in kb.witnesses.items()},
+        "ledger": [plain(entry) for entry in ledger(kb).entries],
         "projections": {
             id: {"name": chart.name, "placements": [p._asdict() for p in placements(kb, id)]}
             for id, chart in kb.projections.items()

@@ -1,48 +1,147 @@
-"""What is open: pairs and coordinates that nothing settles yet, and surprises worth a rule."""
+"""What is open or surprising: pairs and coordinates that nothing settles yet, and agreements worth a rule."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from itertools import combinations
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
+from flowrl_kb.errors import Problem, nearest
 from flowrl_kb.kb.contradictions import matters
-from flowrl_kb.kb.relations import knowledge
+from flowrl_kb.kb.levels import CLASSED
+from flowrl_kb.kb.reduction import redundant_rules
+from flowrl_kb.kb.relations import Knowledge, knowledge
+from flowrl_kb.kb.schema import SLOTS, FindingKind
+from flowrl_kb.kb.unsettled import open_pairs
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
 
+KINDS: tuple[str, ...] = get_args(FindingKind)
+
 
 class Finding(NamedTuple):
+    """One open question; `settles` counts what its answer would decide, `reason` says why it stays open."""
+
     kind: str
     subject: str
     detail: str
+    settles: int = 0
+    reason: str = ""
 
 
 def findings(kb: KB) -> list[Finding]:
-    """Return open questions and surprises: unexplained equalities, coarse cells, loose coordinates, ..."""
+    """Return all findings: by kind, those that settle most first, those with a written reason last."""
+    found = dict.fromkeys(
+        (*_measured(kb), *_triangles(knowledge(kb)), *_witnesses(kb), *_open(kb), *_coordinates(kb), *_rules(kb))
+    )
+    reasons = {(r.finding, r.subject): r.reason for r in kb.reasons.values()}
+    explained = [f._replace(reason=reasons.get((f.kind, f.subject), "")) for f in found]
+    return sorted(explained, key=lambda f: (KINDS.index(f.kind), bool(f.reason), -f.settles))
+
+
+def first(found: list[Finding], most: int = 10) -> tuple[list[Finding], dict[str, int]]:
+    """Return the first findings of each kind, and how many more there are of the kinds that were cut."""
+    counts: dict[str, int] = {}
+    kept = []
+    for finding in found:
+        counts[finding.kind] = counts.get(finding.kind, 0) + 1
+        if counts[finding.kind] <= most:
+            kept.append(finding)
+    return kept, {kind: count - most for kind, count in counts.items() if count > most}
+
+
+def stale_reasons(kb: KB) -> Iterator[Problem]:
+    """Yield a warning for every written reason that matches no present finding."""
+    if not kb.reasons:
+        return
+    present = {f"{f.kind}: {f.subject}" for f in findings(kb)}
+    for id in kb.reasons:
+        if id not in present:
+            path, line = kb.place("reason", id)
+            yield Problem(path, line, id, "no such finding any more; remove the reason", nearest(id, present, 0.9))
+
+
+def _measured(kb: KB) -> Iterator[Finding]:
     known = knowledge(kb)
-    axes = [axis.id for axis in kb.actor_axes]
-    found: list[Finding] = []
     for fact in known.facts:
-        if fact.slot != "actor" or fact.kind not in ("certified", "refuted", "undecided"):
+        if fact.kind not in ("certified", "refuted", "undecided"):
             continue
         a, b = kb.nodes[fact.a], kb.nodes[fact.b]
+        axes = kb.axes_of(fact.slot)
         apart = [axis for axis in axes if a[axis] != b[axis]]
-        pair = f"{fact.a} ~ {fact.b}"
+        at = f"{fact.slot} at {fact.level}" + (f" ({fact.limit})" if fact.limit else "")
+        where = f", {fact.where}" if fact.where else ""
+        pair = _pair(fact.a, fact.b)
         if fact.kind == "undecided":
-            found.append(Finding("undecided", pair, f"certificate undecided at {fact.level}"))
-        elif fact.kind == "certified" and apart and fact.b not in known.proofs(fact.a, fact.level):
-            detail = f"equal at {fact.level} without a rule; coordinates differ on {', '.join(apart)}"
-            found.append(Finding("discovered equivalence", pair, detail))
-        elif fact.kind == "refuted" and not apart and not a.unknown(axes):
-            found.append(Finding("cell too coarse", pair, f"same cell, different at {fact.level}"))
-    for one, other, missing in matters(kb):
-        found.append(Finding("assumption matters", f"{one} ~ {other}", "; ".join(missing)))
+            yield Finding("undecided", pair, f"certificate undecided: {at}{where}")
+        elif fact.kind == "certified":
+            if apart and fact.b not in known.proofs(fact.a, fact.level, fact.slot):
+                detail = f"equal without a rule: {at}; coordinates differ on {', '.join(apart)}"
+                yield Finding("discovered equivalence", pair, detail)
+            against = known.between(fact.a, fact.b, fact.slot)
+            for other in (o for o in against if o.kind == "refuted" and known.excludes(o, fact.level)):
+                if fact.level != "limit" or other.limit == fact.limit:
+                    detail = f"{at}: equal, but different at {other.level} ({other.source})"
+                    yield Finding("measured both ways", pair, detail)
+        elif not apart and axes and not a.unknown(axes):
+            yield Finding("cell too coarse", pair, f"same cell, different: {at}{where}")
+    for fact, missing in matters(kb):
+        yield Finding("assumption matters", _pair(fact.a, fact.b), f"{fact.slot} at {fact.level}: {'; '.join(missing)}")
+
+
+def _triangles(known: Knowledge) -> Iterator[Finding]:
+    """Yield A = B, B = C with A different from C, where the numbers and not proofs alone say so."""
+    for slot in SLOTS:
+        if not known.of("certified", slot):
+            continue
+        for level in CLASSED:
+            measured, proved = known.links("certified", level, slot), known.links("proved", level, slot)
+            for middle in measured:
+                ends = {f.other(middle): f for f in (*proved.get(middle, ()), *measured[middle])}
+                for a, c in combinations(sorted(ends), 2):
+                    if "certified" not in (ends[a].kind, ends[c].kind):
+                        continue
+                    apart = [f for f in known.between(a, c, slot) if f.kind == "refuted" and f.level == level]
+                    if apart:
+                        detail = f"{slot} at {level}: {a} = {middle} = {c}, but {a} differs from {c}"
+                        yield Finding("triangle", _pair(a, c), detail)
+
+
+def _witnesses(kb: KB) -> Iterator[Finding]:
+    results = {result.id: result for result in kb.verdicts.witnesses}
+    for witness in kb.witnesses.values():
+        if witness.id not in results:
+            yield Finding("witness not measured", witness.id, "no figure in taxonomy/verdicts.json; it refutes nothing")
+        elif not results[witness.id].passed:
+            r = results[witness.id]
+            detail = f"figure {r.figure}, at least {witness.at_least} expected; control {r.control_figure}"
+            yield Finding("witness failed", witness.id, detail)
+
+
+def _open(kb: KB) -> Iterator[Finding]:
+    for one in open_pairs(kb):
+        settles = f"would settle {one.settles} more" if one.settles else "settles nothing else"
+        yield Finding("open pair", _pair(one.a, one.b), f"{one.slot} at {one.level}; {settles}", one.settles)
+
+
+def _coordinates(kb: KB) -> Iterator[Finding]:
     for m in kb.verdicts.mutations:
-        if m.verdict != "different":
-            found.append(Finding(m.verdict, f"{m.method}.{m.axis}", f"{m.from_} / {m.to}"))
+        if m.verdict == "not-separated":
+            yield Finding("not-separated", f"{m.method}.{m.axis}", f"{m.slot}: {m.from_} / {m.to}")
+        elif m.verdict == "undecided":
+            yield Finding("undecided", f"{m.method}.{m.axis}", f"{m.slot}: {m.from_} / {m.to}")
     for card in kb.cards.values():
         unknown = kb.nodes[card.id].unknown(axis.id for axis in kb.mechanism)
         if unknown:
-            found.append(Finding("unknown coordinates", card.id, ", ".join(unknown)))
-    order = {kind: i for i, kind in enumerate(dict.fromkeys(f.kind for f in found))}
-    return sorted(found, key=lambda f: order[f.kind])
+            yield Finding("unknown coordinates", card.id, ", ".join(unknown))
+
+
+def _rules(kb: KB) -> Iterator[Finding]:
+    for rule, others in redundant_rules(kb):
+        by = f"follows from {', '.join(others)}" if others else "follows from other rules"
+        yield Finding("redundant rule", rule, f"every pair that it proves {by}")
+
+
+def _pair(a: str, b: str) -> str:
+    return f"{a} ~ {b}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 from flowrl_kb.kb.contradictions import contradictions
-from flowrl_kb.kb.levels import LEVELS, implied
+from flowrl_kb.kb.levels import LEVELS
 from flowrl_kb.kb.nodes import differences
+from flowrl_kb.kb.reduction import shown
 from flowrl_kb.kb.relations import knowledge
 
 if TYPE_CHECKING:
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 
     from flowrl_kb.kb.load import KB
 
-__all__ = ["LEVELS", "build", "contradictions", "implied", "knowledge"]
+__all__ = ["LEVELS", "build", "contradictions", "knowledge"]
 
 
-def build(kb: KB, reach: int = 2) -> nx.MultiDiGraph:
+def build(kb: KB, reach: int = 2, reduce: bool = True) -> nx.MultiDiGraph:
     """Return the graph; edge attribute `kind` is same-cell, differs-in, declared, proved, certified, refuted
-    or undecided.
+    or undecided. With `reduce`, facts that others imply have no edge.
 
     `differs-in` joins methods that differ on at most `reach` actor mechanism axes. Symmetric relations are
     one edge from the first node to the second.
@@ -45,17 +46,13 @@ def build(kb: KB, reach: int = 2) -> nx.MultiDiGraph:
             graph.add_edge(a.id, b.id, kind="same-cell")
         elif len(found) <= reach and not (a.variant or b.variant):
             graph.add_edge(a.id, b.id, kind="differs-in", axes=tuple(d.axis.id for d in found))
-    for fact in knowledge(kb).facts:
-        graph.add_edge(
-            fact.a,
-            fact.b,
-            kind=fact.kind,
-            level=fact.level,
-            source=fact.source,
-            slot=fact.slot,
-            assumptions=fact.assumptions,
-            about=fact.about,
-            limit=fact.limit,
-            variance_ratio=fact.variance_ratio,
-        )
+    known = knowledge(kb)
+    for fact in shown(known) if reduce else known.facts:
+        graph.add_edge(fact.a, fact.b, **{k: v for k, v in vars(fact).items() if k not in ("a", "b")})
+    for s in known.separated:
+        for a, b in product(sorted(s.left), sorted(s.right)):
+            if a != b:
+                graph.add_edge(
+                    a, b, kind="refuted", level=s.level, source=s.witness, slot=s.slot, figure=s.figure
+                )
     return graph

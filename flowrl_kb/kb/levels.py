@@ -1,8 +1,14 @@
-"""Levels of agreement between two updates, and the only implications between them."""
+"""Levels of agreement between two updates, and what follows from what (`taxonomy/arrows.yaml`)."""
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from flowrl_kb.kb.schema import Arrow
+
+if TYPE_CHECKING:
+    from flowrl_kb.kb.load import KB
 
 LEVELS = (
     "same-loss",
@@ -12,6 +18,8 @@ LEVELS = (
     "limit",
     "same-executed-law",
 )
+CLASSED = tuple(level for level in LEVELS if level != "limit")
+"""Levels at which sameness is an equivalence; a limit is not transitive."""
 
 MEANING = {
     "same-loss": "the losses are the same function of the same random draws",
@@ -22,13 +30,55 @@ MEANING = {
     "same-executed-law": "the executed actions have the same law",
 }
 
-_ARROWS = {"same-loss": ("same-update",), "same-update": ("same-update-at-old", "same-target-field")}
+UNGRADED = frozenset({"acting"})
+"""Slots without a gradient: what is said of them at one level holds at all of them, limits excepted."""
 
 
-@cache
-def implied(level: str) -> frozenset[str]:
-    """Return the level and all levels that follow from it."""
-    found = {level}
-    for weaker in _ARROWS.get(level, ()):
-        found |= implied(weaker)
-    return frozenset(found)
+class Arrows:
+    """The implications between levels, for the slots and pairs to which they apply."""
+
+    def __init__(self, arrows: Iterable[Arrow], holds: dict[str, frozenset[str]]):
+        """`holds` maps the id of each conditional arrow to the nodes that satisfy its condition."""
+        self.rows = tuple(arrow for arrow in arrows if not arrow.together_with)
+        self.joint = tuple(arrow for arrow in arrows if arrow.together_with)
+        self._holds = holds
+        self._closed: dict[tuple[str, str, tuple[str, ...]], frozenset[str]] = {}
+
+    def implied(self, level: str, slot: str, a: str, b: str) -> frozenset[str]:
+        """Return the level and all levels that follow from it for this pair in this slot."""
+        if slot in UNGRADED:
+            return frozenset(CLASSED) if level != "limit" else frozenset({level})
+        used = tuple(x.id for x in self.rows if slot in x.slots and self._applies(x, a, b))
+        if (level, slot, used) not in self._closed:
+            found, frontier = {level}, [level]
+            while frontier:
+                at = frontier.pop()
+                new = {x.to for x in self.rows if x.id in used and x.from_ == at} - found
+                found |= new
+                frontier += new
+            self._closed[level, slot, used] = frozenset(found)
+        return self._closed[level, slot, used]
+
+    def _applies(self, arrow: Arrow, a: str, b: str) -> bool:
+        nodes = self._holds.get(arrow.id)
+        return nodes is None or (a in nodes and b in nodes)
+
+
+def arrows(kb: KB) -> Arrows:
+    """Return the arrows of a knowledge base, their conditions answered for every node."""
+    from flowrl_kb.kb.evaluate import YES, Condition
+
+    holds = {}
+    for arrow in kb.arrows.values():
+        if arrow.if_:
+            condition = Condition(kb, arrow.if_)
+            holds[arrow.id] = frozenset(n.id for n in kb.nodes.values() if condition.of(n) == YES)
+    return Arrows(kb.arrows.values(), holds)
+
+
+def words(arrow: Arrow) -> str:
+    """Return what an arrow says, without its reason."""
+    together = f" and the same {', '.join(arrow.together_with)}" if arrow.together_with else ""
+    only = f", if both have {arrow.if_}" if arrow.if_ else ""
+    assuming = f", assuming {' and '.join(arrow.assuming)}" if arrow.assuming else ""
+    return f"{arrow.from_}{together} implies {arrow.to} ({', '.join(arrow.slots)}{only}{assuming})"

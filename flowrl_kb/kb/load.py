@@ -14,7 +14,7 @@ from flowrl_kb.errors import DataError, Problem, unknown
 from flowrl_kb.kb import checks, verdicts
 from flowrl_kb.kb.explain import explain
 from flowrl_kb.kb.nodes import Node, of_card
-from flowrl_kb.kb.schema import Axis, Card, Constraint, Projection, Rule, Term
+from flowrl_kb.kb.schema import Arrow, Axis, Card, Constraint, OpenReason, Projection, Rule, Term, Witness
 from flowrl_kb.kb.source import Loc, Source, read
 from flowrl_kb.kb.verdicts import Verdicts
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class KB:
-    """Axes, constraints, terms, rules, projections, cards and verdicts; all else is derived from them."""
+    """Axes, constraints, rules, witnesses, cards, verdicts and the like; all else is derived from them."""
 
     root: Path
     axes: dict[str, Axis] = field(default_factory=dict)
@@ -33,6 +33,9 @@ class KB:
     terms: dict[str, Term] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
     projections: dict[str, Projection] = field(default_factory=dict)
+    arrows: dict[str, Arrow] = field(default_factory=dict)
+    witnesses: dict[str, Witness] = field(default_factory=dict)
+    reasons: dict[str, OpenReason] = field(default_factory=dict)
     cards: dict[str, Card] = field(default_factory=dict)
     verdicts: Verdicts = field(default_factory=Verdicts)
     warnings: list[Problem] = field(default_factory=list)
@@ -53,6 +56,11 @@ class KB:
     def actor_axes(self) -> tuple[Axis, ...]:
         """Mechanism axes of the actor slot: those that span a cell."""
         return tuple(axis for axis in self.mechanism if axis.slot == "actor")
+
+    def axes_of(self, slot: str) -> tuple[str, ...]:
+        """The mechanism axes that describe a slot; a trained object beside actor and critics has none."""
+        kinds = {"critic": ("backup", "critic"), "value": ("backup", "critic")}.get(slot, (slot,))
+        return tuple(axis.id for axis in self.mechanism if axis.slot in kinds)
 
     @cached_property
     def stale(self) -> frozenset[str]:
@@ -130,6 +138,9 @@ def attempt(root: str | Path | None = None) -> tuple[KB, list[Problem]]:
     kb.terms = _list(kb, "term", "taxonomy/terms.yaml", Term, problems)
     kb.rules = _folder(kb, "rule", folder["rule"], Rule, problems)
     kb.projections = _folder(kb, "projection", folder["projection"], Projection, problems)
+    kb.arrows = _list(kb, "arrow", "taxonomy/arrows.yaml", Arrow, problems)
+    kb.witnesses = _folder(kb, "witness", "taxonomy/witnesses", Witness, problems)
+    kb.reasons = _list(kb, "reason", "taxonomy/open.yaml", OpenReason, problems)
     kb.cards = _folder(kb, "card", "methods", Card, problems)
     kb.verdicts, found = verdicts.read(kb.root / "taxonomy" / "verdicts.json", "taxonomy/verdicts.json")
     problems += found

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flowrl_kb.kb import cells
-from flowrl_kb.kb.evaluate import MAYBE, NO, YES, Condition
+from flowrl_kb.kb.evaluate import MAYBE, NO, WHOLE, YES, Condition
+from flowrl_kb.kb.facts import Fact
 from flowrl_kb.kb.grammar import Call
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.relations import Proof, knowledge
 from flowrl_kb.kb.schema import UNKNOWN
+from flowrl_kb.kb.whole import everywhere, sentence
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
@@ -62,20 +64,35 @@ def explain(kb: KB, condition: Condition, node: Node) -> str:
 
 
 def describe(kb: KB, proof: Proof) -> str:
-    """Return a proof in words: rules with their levels and intermediate nodes, then the assumptions."""
-    steps = []
+    """Return a proof in words: its steps, then the assumptions."""
+    assuming = f"; assuming {', '.join(proof.assumptions)}" if proof.assumptions else ""
+    return steps(proof) + assuming
+
+
+def steps(proof: Proof) -> str:
+    """Return rules with their levels, certificates and witnesses, with the nodes between them."""
+    said = []
     for fact in proof.facts:
         if fact.kind == "certified":
-            steps.append(
+            said.append(
                 f"certified equal at {fact.level} (worst residual {number(fact.worst_residual)}), not proved"
             )
+        elif fact.kind == "refuted":
+            said.append(f"different at {fact.level}, {evidence(fact)}")
         else:
             limit = f" ({fact.limit})" if fact.limit else ""
-            steps.append(f"rule {fact.source}, {fact.level}{limit}")
+            said.append(f"rule {fact.source}, {fact.level}{limit}")
     if len(proof.facts) > 1:
-        steps = [f"{fact.a} ~ {fact.b}: {step}" for fact, step in zip(proof.facts, steps, strict=True)]
-    assuming = f"; assuming {', '.join(proof.assumptions)}" if proof.assumptions else ""
-    return "; then ".join(steps) + assuming
+        said = [f"{fact.a} ~ {fact.b}: {step}" for fact, step in zip(proof.facts, said, strict=True)]
+    return "; then ".join(said)
+
+
+def evidence(fact: Fact) -> str:
+    """Return how a difference is known: a witness with its figure, or a certificate with its residual and place."""
+    if fact.is_witness:
+        return f"witness {fact.source} (figure {number(fact.figure)}, at least {number(fact.at_least)})"
+    where = f" in {fact.where}" if fact.where else ""
+    return f"certificate (worst residual {number(fact.worst_residual)}{where})"
 
 
 def number(value: float | None) -> str:
@@ -83,13 +100,15 @@ def number(value: float | None) -> str:
 
 
 def _because_equal(kb: KB, condition: Condition, call: Call, node: Node) -> str:
-    centre, level = kb.resolve(call.arguments[0].text), condition.level(call)
+    centre, level, slot = kb.resolve(call.arguments[0].text), condition.level(call), condition.slot(call)
     if node is centre:
         return ""
-    proof = knowledge(kb).equal_to(centre.id, level).get(node.id)
+    if slot == WHOLE:
+        return sentence(everywhere(kb, centre, node))
+    proof = knowledge(kb).equal_to(centre.id, level, slot).get(node.id)
     if proof:
         return describe(kb, proof)
-    facts = knowledge(kb).between(centre.id, node.id)
+    facts = knowledge(kb).between(centre.id, node.id, slot)
     claims = [
         f"claimed by a card: {f.level}" + (f" if {', '.join(f.assumptions)}" if f.assumptions else "")
         for f in facts
@@ -103,10 +122,13 @@ def _because_equal(kb: KB, condition: Condition, call: Call, node: Node) -> str:
 def _because_different(kb: KB, condition: Condition, call: Call, node: Node) -> str:
     ends = [kb.resolve(argument.text) for argument in call.arguments]
     other = ends[0] if len(ends) == 1 or node is ends[1] else ends[1]
-    fact = knowledge(kb).refutation(node.id, other.id, condition.level(call))
-    if fact:
-        residual = number(fact.worst_residual)
-        return f"certificate: different from {other.id} at {fact.level}, worst residual {residual}"
+    if condition.slot(call) == WHOLE:
+        return sentence(everywhere(kb, node, other))
+    proof = knowledge(kb).refutation(node.id, other.id, condition.level(call), condition.slot(call))
+    if proof and len(proof.facts) == 1:
+        return f"different from {other.id} at {proof.refuting.level}, {evidence(proof.refuting)}"
+    if proof:
+        return describe(kb, proof)
     axes = [axis.id for axis in kb.mechanism if node[axis.id] != other[axis.id]]
     return f"no certificate; coordinates differ from {other.id} on {', '.join(axes) or 'no mechanism axis'}"
 

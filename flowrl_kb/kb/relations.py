@@ -1,223 +1,203 @@
-"""Facts about pairs of nodes, the proofs that chain them, and the classes they form.
+"""What is known about pairs: classes, cheapest proofs and refutations, for each level and slot.
 
 Equality comes from proofs, which compose along the arrows of `levels`; a numerical agreement does not
 compose, so a certified-only link joins two classes only when every pair across them was found equal.
+A difference spreads over proved equalities: what equals A differs from whatever A differs from.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import combinations, count
-from typing import TYPE_CHECKING, Literal
+from itertools import count
+from typing import TYPE_CHECKING
 
-from flowrl_kb.kb.evaluate import YES, Condition
-from flowrl_kb.kb.levels import implied
-from flowrl_kb.kb.nodes import Node
-from flowrl_kb.kb.schema import UNKNOWN, Rule
+from flowrl_kb.kb.facts import (
+    Fact,
+    Kind,
+    Proof,
+    Separated,
+    about,
+    declared,
+    measured,
+    proved,
+    weakest,
+    witnessed,
+)
+from flowrl_kb.kb.levels import CLASSED, Arrows, arrows
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
 
-Kind = Literal["proved", "certified", "refuted", "undecided", "declared"]
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One statement about the pair (a, b): proved by a rule, found by a certificate, or claimed by a card."""
-
-    a: str
-    b: str
-    kind: Kind
-    level: str
-    source: str
-    slot: str = "actor"
-    assumptions: tuple[str, ...] = ()
-    about: str = "published"
-    limit: str | None = None
-    variance_ratio: float | None = None
-    worst_residual: float | None = None
-
-    def other(self, end: str) -> str:
-        return self.b if end == self.a else self.a
-
-
-@dataclass(frozen=True)
-class Proof:
-    """A chain of proved facts (or one certified agreement) with the assumptions of all its links."""
-
-    facts: tuple[Fact, ...] = ()
-
-    @property
-    def assumptions(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(a for fact in self.facts for a in fact.assumptions))
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(fact.source for fact in self.facts))
-
-    @property
-    def kind(self) -> Kind:
-        return "certified" if any(fact.kind == "certified" for fact in self.facts) else "proved"
+__all__ = ["Fact", "Knowledge", "Proof", "knowledge"]
+LABELS = 8
+"""Incomparable sets of assumptions kept for each node while searching the proof with the fewest."""
 
 
 @lru_cache(maxsize=8)
 def knowledge(kb: KB) -> Knowledge:
-    """Return everything that rules, verdicts and cards say about pairs of this knowledge base."""
-    return Knowledge([*proved(kb), *measured(kb), *declared(kb)], tuple(kb.nodes))
+    """Return everything that rules, witnesses, verdicts and cards say about pairs of this knowledge base."""
+    facts = [*proved(kb), *measured(kb), *declared(kb)]
+    kinds = {id: about(kb, id) for id in kb.nodes}
+    return Knowledge(facts, tuple(kb.nodes), arrows(kb), tuple(witnessed(kb)), kinds)
 
 
 class Knowledge:
-    """Facts, indexed by pair and by level, with the questions one asks them."""
+    """Facts, indexed by pair, slot and level, with the questions one asks them."""
 
-    def __init__(self, facts: Iterable[Fact], nodes: tuple[str, ...]):
-        self.facts, self.nodes = tuple(facts), nodes
+    def __init__(
+        self,
+        facts: Iterable[Fact],
+        nodes: tuple[str, ...],
+        arrows: Arrows,
+        separated: tuple[Separated, ...] = (),
+        about: dict[str, str] | None = None,
+    ):
+        self.facts, self.nodes, self.arrows, self.separated = tuple(facts), nodes, arrows, separated
+        self._about = about or {}
         self._pairs: dict[frozenset[str], list[Fact]] = {}
+        self._of: dict[tuple[Kind, str], list[Fact]] = {}
         for fact in self.facts:
             self._pairs.setdefault(frozenset((fact.a, fact.b)), []).append(fact)
-        self._links: dict[tuple[Kind, str], dict[str, list[Fact]]] = {}
-        self._reached: dict[tuple[str, str], dict[str, Proof]] = {}
-        self._classes: dict[str, list[set[str]]] = {}
+            self._of.setdefault((fact.kind, fact.slot), []).append(fact)
+        self._links: dict[tuple[Kind, str, str], dict[str, list[Fact]]] = {}
+        self._reached: dict[tuple[str, str, str], dict[str, Proof]] = {}
+        self._classes: dict[tuple[str, str], list[set[str]]] = {}
+        self._homes: dict[tuple[str, str], dict[str, set[str]]] = {}
+        self._proved: dict[tuple[str, str], dict[str, set[str]]] = {}
 
-    def between(self, a: str, b: str) -> list[Fact]:
-        """Return the facts stated directly about a pair."""
-        return self._pairs.get(frozenset((a, b)), [])
+    def implied(self, fact: Fact) -> frozenset[str]:
+        """Return the levels that a fact settles for its pair: its own and what the arrows lead to."""
+        return self.arrows.implied(fact.level, fact.slot, fact.a, fact.b)
 
-    def proofs(self, start: str, level: str) -> dict[str, Proof]:
-        """Return the nodes proved equal to `start` at `level`, each with the proof of fewest assumptions."""
-        if (start, level) not in self._reached:
-            links = self._linked("proved", level)
-            self._reached[start, level] = _cheapest(start, links, chain=level != "limit")
-        return self._reached[start, level]
+    def excludes(self, fact: Fact, level: str) -> bool:
+        """Whether a difference rules out agreement at a level: differences close upward."""
+        return fact.level in self.arrows.implied(level, fact.slot, fact.a, fact.b)
 
-    def equal_to(self, start: str, level: str) -> dict[str, Proof]:
-        """Return the members of the class of `start` at `level`, each with its proof or its certificate."""
-        found = dict(self.proofs(start, level))
+    def of(self, kind: Kind, slot: str) -> list[Fact]:
+        return self._of.get((kind, slot), [])
+
+    def between(self, a: str, b: str, slot: str | None = None) -> list[Fact]:
+        """Return the facts stated directly about a pair, witnesses included."""
+        found = [*self._pairs.get(frozenset((a, b)), ()), *self._witnesses(a, b)]
+        return [fact for fact in found if slot in (None, fact.slot)]
+
+    def _witnesses(self, a: str, b: str) -> Iterator[Fact]:
+        for s in self.separated:
+            if s.covers(a, b):
+                kind = weakest(self._about.get(end, "published") for end in (a, b))
+                yield Fact(
+                    a, b, "refuted", s.level, s.witness, s.slot, about=kind, figure=s.figure, at_least=s.at_least
+                )
+
+    def related(self, node: str) -> set[str]:
+        """Return the nodes about which something is stated or proved together with this one."""
+        found = {fact.other(node) for fact in self.facts if node in (fact.a, fact.b)}
+        # A witness names cells, so that it also covers most variants; the methods stand for them.
+        methods = [other for other in self.nodes if ":" not in other]
+        found |= {other for other in methods if any(s.covers(node, other) for s in self.separated)}
+        for kind, slot in self._of:
+            if kind == "proved":
+                for level in CLASSED:
+                    found |= self.proved_class(node, level, slot)
+        return found - {node}
+
+    # ---------------------------------------------------------------- equality
+
+    def proofs(self, start: str, level: str, slot: str = "actor") -> dict[str, Proof]:
+        """Return the nodes proved equal to `start`, each with the proof of fewest assumptions, then steps."""
+        key = (start, level, slot)
+        if key not in self._reached:
+            self._reached[key] = _cheapest(start, self.links("proved", level, slot), chain=level != "limit")
+        return self._reached[key]
+
+    def proved_within(self, a: str, b: str, level: str, slot: str, assumptions: Iterable[str]) -> Proof | None:
+        """Return a proof that uses no other assumptions than these."""
+        allowed = set(assumptions)
+        links = {
+            node: [f for f in facts if allowed.issuperset(f.assumptions)]
+            for node, facts in self.links("proved", level, slot).items()
+        }
+        return _cheapest(a, links, chain=level != "limit").get(b)
+
+    def equal_to(self, start: str, level: str, slot: str = "actor") -> dict[str, Proof]:
+        """Return the members of the class of `start`, each with its proof or its certificate."""
+        found = dict(self.proofs(start, level, slot))
+        certified = self.links("certified", level, slot).get(start, ())
         if level == "limit":
-            return found
-        members = next(c for c in self.classes(level) if start in c)
-        measured = self._linked("certified", level).get(start, ())
-        for member in members - found.keys() - {start}:
-            found[member] = Proof(tuple(fact for fact in measured if fact.other(start) == member)[:1])
+            return {f.other(start): Proof((f,)) for f in certified} | found
+        for member in self.home(start, level, slot) - found.keys() - {start}:
+            found[member] = Proof(tuple(fact for fact in certified if fact.other(start) == member)[:1])
         return found
 
-    def refutation(self, a: str, b: str, level: str) -> Fact | None:
-        """Return a measured difference that excludes equality at `level`; differences close upward."""
-        weaker = implied(level)
-        return next((f for f in self.between(a, b) if f.kind == "refuted" and f.level in weaker), None)
+    def proved_class(self, node: str, level: str, slot: str) -> set[str]:
+        """Return the nodes proved equal to a node, itself included."""
+        classes = self._proved.setdefault((level, slot), {})
+        if node not in classes:
+            found = _reachable(node, self.links("proved", level, slot)) if level != "limit" else {node}
+            classes |= dict.fromkeys(found, found)
+        return classes[node]
 
-    def classes(self, level: str) -> list[set[str]]:
+    def classes(self, level: str, slot: str = "actor") -> list[set[str]]:
         """Return the equivalence classes at a level, largest first, singletons included."""
         if level == "limit":
             raise ValueError("a limit is not transitive and has no classes")
-        if level not in self._classes:
-            self._classes[level] = self._partition(level)
-        return self._classes[level]
+        if (level, slot) not in self._classes:
+            distinct = {id(c): c for c in (self.proved_class(n, level, slot) for n in self.nodes)}
+            measured = self.links("certified", level, slot)
+            equal = {frozenset((f.a, f.b)) for facts in measured.values() for f in facts}
+            joined = _joined([set(c) for c in distinct.values()], equal)
+            self._classes[level, slot] = sorted(joined, key=lambda c: (-len(c), min(c)))
+        return self._classes[level, slot]
 
-    def _partition(self, level: str) -> list[set[str]]:
-        classes: list[set[str]] = []
-        seen: set[str] = set()
-        for node in self.nodes:
-            if node not in seen:
-                classes.append(_reachable(node, self._linked("proved", level)))
-                seen |= classes[-1]
-        measured = self._linked("certified", level)
-        equal = {frozenset((fact.a, fact.b)) for facts in measured.values() for fact in facts}
-        merged = bool(equal)
-        while merged:
-            merged = False
-            for one, other in combinations(classes, 2):
-                if all(frozenset((a, b)) in equal for a in one for b in other):
-                    one |= other
-                    classes.remove(other)
-                    merged = True
-                    break
-        return sorted(classes, key=lambda members: (-len(members), min(members)))
+    def home(self, node: str, level: str, slot: str = "actor") -> set[str]:
+        """Return the class of a node."""
+        if (level, slot) not in self._homes:
+            self._homes[level, slot] = {n: members for members in self.classes(level, slot) for n in members}
+        return self._homes[level, slot][node]
 
-    def _linked(self, kind: Kind, level: str) -> dict[str, list[Fact]]:
-        """Return for each node the actor facts of one kind that settle a level."""
-        if (kind, level) not in self._links:
+    def links(self, kind: Kind, level: str, slot: str) -> dict[str, list[Fact]]:
+        """Return for each node the facts of one kind that settle a level in a slot."""
+        if (kind, level, slot) not in self._links:
             links: dict[str, list[Fact]] = {}
-            for fact in self.facts:
-                if fact.kind == kind and fact.slot == "actor" and level in implied(fact.level):
+            for fact in self.of(kind, slot):
+                if level in self.implied(fact):
                     links.setdefault(fact.a, []).append(fact)
                     links.setdefault(fact.b, []).append(fact)
-            self._links[kind, level] = links
-        return self._links[kind, level]
+            self._links[kind, level, slot] = links
+        return self._links[kind, level, slot]
+
+    # ---------------------------------------------------------------- difference
+
+    def refutation(self, a: str, b: str, level: str, slot: str = "actor") -> Proof | None:
+        """Return the cheapest reason why a pair cannot agree at a level: a difference between equals of the two."""
+        found = []
+        ones, others = self.proved_class(a, level, slot), self.proved_class(b, level, slot)
+        for x in sorted(ones):
+            for y in sorted(others):
+                for fact in self.between(x, y, slot):
+                    if fact.kind == "refuted" and self.excludes(fact, level):
+                        before = self.proofs(a, level, slot)[x].facts if x != a else ()
+                        after = self.proofs(y, level, slot)[b].facts if y != b else ()
+                        found.append(Proof((*before, fact, *after)))
+        return min(found, key=lambda p: (len(p.assumptions), len(p.facts)), default=None)
 
 
-def proved(kb: KB) -> Iterator[Fact]:
-    """Apply every rule to every pair of nodes, found by bucketing on the axes the rule does not free."""
-    failed = {identity.id for identity in kb.verdicts.identities if not identity.passed}
-    for rule in kb.rules.values():
-        if rule.certificate in failed:
-            continue  # `check` reports it; a rule whose guard fails proves nothing
-        fixed = [axis.id for axis in kb.actor_axes if axis.id not in rule.free]
-        left, right = Condition(kb, rule.between.a), Condition(kb, rule.between.b)
-        buckets: dict[tuple[str, ...], tuple[list[Node], list[Node]]] = {}
-        for node in kb.nodes.values():
-            key = tuple(node[axis] for axis in fixed)
-            if UNKNOWN in key:
-                continue
-            bucket = buckets.setdefault(key, ([], []))
-            for side, condition in zip(bucket, (left, right), strict=True):
-                if condition.of(node) == YES:
-                    side.append(node)
-        seen: set[frozenset[str]] = set()
-        for ones, others in buckets.values():
-            for a in ones:
-                for b in others:
-                    pair = frozenset((a.id, b.id))
-                    if a is not b and pair not in seen:
-                        seen.add(pair)
-                        yield _by_rule(kb, rule, a, b)
-
-
-def _by_rule(kb: KB, rule: Rule, a: Node, b: Node) -> Fact:
-    """State the rule for one pair; differing conditional axes that it does not free become assumptions."""
-    cosmetic = tuple(
-        f"{axis.name.lower()} does not matter ({a[axis.id]} / {b[axis.id]}): {axis.cosmetic_when}"
-        for axis in kb.axes.values()
-        if axis.kind == "conditional" and axis.id not in rule.free and a[axis.id] != b[axis.id]
-    )
-    limit = str(rule.limit) if rule.limit else None
-    return Fact(
-        a.id, b.id, "proved", rule.level, rule.id, rule.slot, rule.assumptions + cosmetic, rule.about, limit
-    )
-
-
-def measured(kb: KB) -> Iterator[Fact]:
-    """Read the pairs of the verdict file."""
-    kinds: dict[str, Kind] = {"equal": "certified", "different": "refuted", "undecided": "undecided"}
-    for pair in kb.verdicts.pairs:
-        if pair.a in kb.nodes and pair.b in kb.nodes:
-            core = kb.nodes[pair.a].is_core or kb.nodes[pair.b].is_core
-            yield Fact(
-                pair.a,
-                pair.b,
-                kinds[pair.verdict],
-                pair.level,
-                "certificate",
-                pair.slot,
-                pair.assumptions,
-                "stripped-core" if core else "published",
-                None,
-                pair.variance_ratio,
-                pair.worst_residual,
-            )
-
-
-def declared(kb: KB) -> Iterator[Fact]:
-    """Read what cards claim about other catalogued methods."""
-    for card in kb.cards.values():
-        for claim in card.relations:
-            if claim.to in kb.nodes:
-                conditions = (claim.condition,) if claim.condition else ()
-                yield Fact(
-                    card.id, claim.to, "declared", claim.level or claim.kind, claim.kind, "actor", conditions
-                )
+def _joined(classes: list[set[str]], equal: set[frozenset[str]]) -> list[set[str]]:
+    """Merge classes of which every pair across was measured equal, until none is left."""
+    home = {node: members for members in classes for node in members}
+    waiting = sorted(tuple(sorted(pair)) for pair in equal)
+    merged = True
+    while merged:
+        merged = False
+        for a, b in waiting:
+            one, other = home[a], home[b]
+            if one is not other and all(frozenset((x, y)) in equal for x in one for y in other):
+                one |= other
+                home |= dict.fromkeys(other, one)
+                merged = True
+    return list({id(members): members for members in home.values()}.values())
 
 
 def _reachable(start: str, links: dict[str, list[Fact]]) -> set[str]:
@@ -231,22 +211,25 @@ def _reachable(start: str, links: dict[str, list[Fact]]) -> set[str]:
 
 
 def _cheapest(start: str, links: dict[str, list[Fact]], chain: bool) -> dict[str, Proof]:
-    """Search outwards from `start`, preferring few assumptions, then few steps."""
+    """Search outwards from `start`; a node is left by each set of assumptions that no smaller one contains."""
     order = count()
-    queue = [(0, 0, next(order), start, Proof())]
+    queue: list[tuple[int, int, int, str, tuple[Fact, ...], frozenset[str]]] = [
+        (0, 0, next(order), start, (), frozenset())
+    ]
     done: dict[str, Proof] = {}
+    labels: dict[str, list[frozenset[str]]] = {}
     while queue:
-        _, steps, _, node, proof = heapq.heappop(queue)
-        if node in done:
+        _, steps, _, node, facts, assumed = heapq.heappop(queue)
+        kept = labels.setdefault(node, [])
+        if len(kept) >= LABELS or any(label <= assumed for label in kept):
             continue
-        done[node] = proof
+        kept.append(assumed)
+        done.setdefault(node, Proof(facts))
         if steps and not chain:
             continue
         for fact in links.get(node, ()):
-            if fact.other(node) not in done:
-                longer = replace(proof, facts=(*proof.facts, fact))
-                heapq.heappush(
-                    queue, (len(longer.assumptions), steps + 1, next(order), fact.other(node), longer)
-                )
+            end, union = fact.other(node), assumed.union(fact.assumptions)
+            if not any(label <= union for label in labels.get(end, ())):
+                heapq.heappush(queue, (len(union), steps + 1, next(order), end, (*facts, fact), union))
     done.pop(start)
     return done

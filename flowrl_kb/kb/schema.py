@@ -8,9 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 UNKNOWN = "unknown"
 NOT_APPLICABLE = "not-applicable"
-SLOTS = ("actor", "acting", "backup", "critic")
+AXIS_SLOTS = ("actor", "acting", "backup", "critic")
+SLOTS = ("actor", "acting", "critic", "value", "behaviour", "log_temperature")
 
-Slot = Literal["actor", "acting", "backup", "critic"]
+AxisSlot = Literal["actor", "acting", "backup", "critic"]
+"""The part of a method that an axis describes."""
+Slot = Literal["actor", "acting", "critic", "value", "behaviour", "log_temperature"]
+"""What a relation compares: the update of a trained object, or the acting rule."""
+About = Literal["published", "as-coded", "stripped-core"]
 Level = Literal[
     "same-loss", "same-update", "same-update-at-old", "same-target-field", "limit", "same-executed-law"
 ]
@@ -54,9 +59,9 @@ class Axis(Model):
         return self
 
     @property
-    def slot(self) -> Slot:
+    def slot(self) -> AxisSlot:
         """The slot that the axis describes: the slots beside the actor are axes of that name."""
-        return self.id if self.id in SLOTS else "actor"  # type: ignore[return-value]
+        return self.id if self.id in AXIS_SLOTS else "actor"  # type: ignore[return-value]
 
     def value(self, id: str) -> Value | None:
         return next((v for v in self.values if v.id == id), None)
@@ -103,7 +108,7 @@ class Rule(Model):
     name: Text
     level: Level
     slot: Slot = "actor"
-    about: Literal["published", "stripped-core"] = "published"
+    about: About = "published"
     between: Between
     free: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
@@ -119,6 +124,77 @@ class Rule(Model):
         if (self.level == "limit") != (self.limit is not None):
             raise ValueError("level limit and the key limit go together")
         return self
+
+
+class Separation(Model):
+    """Pairs that a witness tells apart: one method satisfies `a`, the other `b`."""
+
+    a: Text
+    b: Text
+    level: Level
+    slot: Slot = "actor"
+
+
+class Witness(Model):
+    """A small seeded problem on which certain pairs differ; it refutes once its figure has been measured."""
+
+    id: Id
+    name: Text
+    statement: Text
+    problem: Text
+    measure: Text
+    separates: tuple[Separation, ...]
+    at_least: Number
+    certificate: Text
+    references: tuple[str, ...] = ()
+    control: str | None = None
+
+    @model_validator(mode="after")
+    def _separates_something(self) -> Witness:
+        if not self.separates:
+            raise ValueError("separates is empty, expected at least one pair of conditions")
+        return self
+
+
+class Arrow(Model):
+    """Agreement at one level implies agreement at another, in these slots, for pairs that satisfy `if_`."""
+
+    id: Id
+    from_: Level = Field(alias="from")
+    to: Level
+    slots: tuple[Slot, ...] = Field(min_length=1)
+    together_with: tuple[Slot, ...] = ()
+    if_: str | None = Field(default=None, alias="if")
+    assuming: tuple[str, ...] = ()
+    because: Text
+
+
+FindingKind = Literal[
+    "measured both ways",
+    "triangle",
+    "discovered equivalence",
+    "cell too coarse",
+    "assumption matters",
+    "witness not measured",
+    "witness failed",
+    "undecided",
+    "open pair",
+    "not-separated",
+    "redundant rule",
+    "unknown coordinates",
+]
+
+
+class OpenReason(Model):
+    """Why a finding of `flowrl-kb open` stays open."""
+
+    finding: FindingKind
+    subject: Text
+    reason: Text
+
+    @property
+    def id(self) -> str:
+        return f"{self.finding}: {self.subject}"
 
 
 class Choice(Model):

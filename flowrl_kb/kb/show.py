@@ -8,7 +8,6 @@ from flowrl_kb.errors import unknown
 from flowrl_kb.kb import cells, code
 from flowrl_kb.kb.answers import link_words
 from flowrl_kb.kb.evidence import not_separated, status
-from flowrl_kb.kb.levels import LEVELS
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.project import placements
 from flowrl_kb.kb.relate import Link, links_between
@@ -63,12 +62,9 @@ def record(kb: KB, node: Node) -> dict[str, Any]:
 
 def _equals(kb: KB, node: Node) -> list[tuple[str, Link]]:
     known = knowledge(kb)
-    others = {fact.other(node.id) for fact in known.facts if node.id in (fact.a, fact.b)}
-    for level in LEVELS:
-        others |= known.proofs(node.id, level).keys()
     return [
         (o, link)
-        for o in sorted(others)
+        for o in sorted(known.related(node.id))
         for link in links_between(known, node.id, o)
         if link.kind in ("proved", "certified", "refuted")
     ]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flowrl_kb.errors import Problem
-from flowrl_kb.kb.schema import Card, Level, Slot
+from flowrl_kb.kb.schema import About, Card, Level, Slot
 
 SCHEMA = 1
 
@@ -50,6 +50,15 @@ class Mutation(Record):
         super().__init__(**({"from_": data.pop("from")} if "from" in data else {}), **data)
 
 
+class MeasuredLimit(Record):
+    """The limit that was extrapolated, with the residual at each finite value of its parameter."""
+
+    parameter: str
+    value: str | int | float
+    order: str | int | float | None = None
+    points: dict[str, Any] = {}
+
+
 class Pair(Record):
     """Two methods or variants compared at one level; `assumptions` are those that the comparison kept."""
 
@@ -59,8 +68,15 @@ class Pair(Record):
     level: Level
     verdict: Literal["equal", "different", "undecided"]
     worst_residual: float | None = None
+    upper_bound: float | None = None
+    margin: float | None = None
+    scale: float | None = None
     variance_ratio: float | None = None
+    replicates: int | None = None
+    where: str | None = None
     assumptions: tuple[str, ...] = ()
+    about: About | None = None
+    limit: MeasuredLimit | None = None
 
 
 class Identity(Record):
@@ -69,6 +85,15 @@ class Identity(Record):
     id: str
     error: float | None = None
     control_error: float | None = None
+    passed: bool
+
+
+class WitnessResult(Record):
+    """The figure of a witness and of its control; only a witness that passed refutes anything."""
+
+    id: str
+    figure: float | None = None
+    control_figure: float | None = None
     passed: bool
 
 
@@ -91,6 +116,7 @@ class Verdicts(Record):
     mutations: tuple[Mutation, ...] = ()
     pairs: tuple[Pair, ...] = ()
     identities: tuple[Identity, ...] = ()
+    witnesses: tuple[WitnessResult, ...] = ()
     laws: tuple[LawResult, ...] = ()
 
 

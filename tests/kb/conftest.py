@@ -24,7 +24,7 @@ class World:
 
     def __init__(self, root):
         self.root = root
-        for folder in ("taxonomy/axes", "taxonomy/rules", "taxonomy/projections", "methods"):
+        for folder in ("taxonomy/axes", "taxonomy/rules", "taxonomy/projections", "taxonomy/witnesses", "methods"):
             (root / folder).mkdir(parents=True)
         for axis in (
             _axis("shape", "mechanism", 1, ["round", "square", "flat"]),
@@ -42,6 +42,18 @@ class World:
                     "then": "~color=blue",
                     "because": "blue needs volume",
                 }
+            ],
+        )
+        every = ["actor", "critic", "value", "behaviour", "log_temperature"]
+        self.write(
+            "taxonomy/arrows.yaml",
+            [
+                {"id": "lu", "from": "same-loss", "to": "same-update", "slots": every, "because": "b"},
+                {"id": "uo", "from": "same-update", "to": "same-update-at-old", "slots": every, "because": "b"},
+                {"id": "ut", "from": "same-update", "to": "same-target-field", "slots": ["actor"], "because": "b"}
+                | {"if": "~color=green"},
+                {"id": "tl", "from": "same-target-field", "to": "same-executed-law", "slots": ["actor"]}
+                | {"together_with": ["acting"], "assuming": ["exact solver"], "because": "b"},
             ],
         )
         self.write("taxonomy/terms.yaml", [{"id": "temperature", "symbol": "t", "definition": "A divisor."}])
@@ -81,6 +93,26 @@ class World:
                 **more,
             },
         )
+
+    def witness(self, id, a, b, level="same-update", slot="actor", **more):
+        self.write(
+            f"taxonomy/witnesses/{id}.yaml",
+            {
+                "id": id,
+                "name": id,
+                "statement": "They differ.",
+                "problem": "One state, two actions.",
+                "measure": "Distance of the gradients.",
+                "separates": [{"a": a, "b": b, "level": level, "slot": slot}],
+                "at_least": 0.1,
+                "certificate": id.replace("-", "_"),
+                **more,
+            },
+        )
+
+    @staticmethod
+    def seen(id, figure=0.3, passed=True):
+        return {"id": id, "figure": figure, "control_figure": 0.0, "passed": passed}
 
     def verdicts(self, **lists):
         self.write("taxonomy/verdicts.json", json.dumps({"schema": 1, "made": {}, **lists}))

@@ -12,11 +12,13 @@ from flowrl_kb.kb.render import (
     completeness,
     executable,
     home,
+    ledger,
     method,
     methods,
     relations,
     rule,
     terms,
+    witness,
 )
 from flowrl_kb.kb.render.html import anchored, place
 
@@ -33,13 +35,16 @@ def pages(kb: KB) -> dict[str, str]:
         "axes/index.md": axis.index(kb),
         "rules/index.md": rule.index(kb),
         "relations.md": relations.page(kb),
+        "ledger.md": ledger.page(kb),
         "terms.md": terms.page(kb),
+        "witnesses/index.md": witness.index(kb),
         "completeness.md": completeness.page(kb),
     }
     made |= {f"maps/{id}.md": chart.page(kb, id) for id in kb.projections}
     made |= {f"methods/{id}.md": method.page(kb, kb.nodes[id]) for id in kb.cards}
     made |= {f"axes/{id}.md": axis.page(kb, id) for id in kb.axes}
     made |= {f"rules/{id}.md": rule.page(kb, id) for id in kb.rules}
+    made |= {f"witnesses/{id}.md": witness.page(kb, id) for id in kb.witnesses}
     return {path: place(path, text) for path, text in made.items()}
 
 
@@ -66,12 +71,13 @@ def downloads(kb: KB) -> dict[str, str]:
 
 
 def addresses(kb: KB) -> set[str]:
-    """Return the address, below the site root, of every card, variant, axis, value, rule and term."""
+    """Return the address, below the site root, of every card, variant, axis, value, rule, witness and term."""
     return {
         *(anchored("methods", id) for id in kb.cards),
         *(anchored("methods", n.card.id, f"variant-{n.variant.id}") for n in kb.nodes.values() if n.variant),
         *(anchored("axes", id) for id in kb.axes),
         *(anchored("axes", axis.id, value.id) for axis in kb.axes.values() for value in axis.values),
         *(anchored("rules", id) for id in kb.rules),
+        *(anchored("witnesses", id) for id in kb.witnesses),
         *(anchored("term", id) for id in kb.terms),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowrl_kb.kb.evidence import SLOTS_OF
+from flowrl_kb.kb.answers import KINDS
 from flowrl_kb.kb.levels import LEVELS
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.relate import Link, links_between
@@ -12,6 +12,7 @@ from flowrl_kb.kb.relations import knowledge
 from flowrl_kb.kb.render import html
 from flowrl_kb.kb.render.html import esc, link
 from flowrl_kb.kb.schema import SLOTS, Card
+from flowrl_kb.kb.whole import trained
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
@@ -94,10 +95,15 @@ def relations(kb: KB, node: Node) -> str:
                 else esc(claim.kind.replace("-", " "))
             )
             reason = esc("; ".join(filter(None, (claim.condition, claim.evidence))))
-            own.append((node.id, f"{esc(claim.to)} (no card yet)", level, html.badge("declared"), reason))
+            own.append((node.id, f"{esc(claim.to)} (no card yet)", "actor", level, html.badge("declared"), reason))
     variants = [row for n in kb.nodes.values() if n.card is node.card and n.variant for row in _rows(kb, n)]
-    head = ("This", "Other", "Level", "How known", "By and assuming")
-    text = html.table("Relations", head, own) if own else html.para("Nothing relates it to another method.")
+    head = ("This", "Other", "Slot", "Level", "How known", "By and assuming")
+    apart = [row for row in own if row[4] == html.badge("refuted")]
+    other = [row for row in own if row[4] != html.badge("refuted")]
+    text = html.table("Relations", head, other) if other else html.para("Nothing is known to be the same method.")
+    if apart:
+        listed = html.table("Measured different", head, apart, "kb-sortable")
+        text += html.folded(f"Measured different ({len(apart)})", listed)
     if variants:
         listed = html.table("Relations of variants", head, variants)
         text += html.folded(f"Relations of its variants ({len(variants)})", listed)
@@ -107,12 +113,9 @@ def relations(kb: KB, node: Node) -> str:
 def _rows(kb: KB, node: Node) -> list[tuple[str, ...]]:
     """Return what is known between one node and the nodes of other cards."""
     known = knowledge(kb)
-    others = {f.other(node.id) for f in known.facts if node.id in (f.a, f.b)}
-    for level in LEVELS:
-        others |= known.proofs(node.id, level).keys()
     return [
         _row(node.id, other, one)
-        for other in sorted(others)
+        for other in sorted(known.related(node.id))
         if kb.nodes[other].card is not node.card
         for one in links_between(known, node.id, other)
     ]
@@ -122,7 +125,8 @@ def _row(own: str, other: str, found: Link) -> tuple[str, ...]:
     level = esc(found.level.replace("-", " "))  # a claim may name a kind, such as differs-in, and no level
     if found.level in LEVELS:
         level = link(f"relations.html#level-{found.level}", found.level)
-    return (html.method(own), html.method(other), level, html.badge(found.kind), because(found))
+    about = "" if found.proof.about == "published" else f"<br><small>{KINDS[found.proof.about]}</small>"
+    return (html.method(own), html.method(other) + about, found.slot, level, html.badge(found.kind), because(found))
 
 
 def because(found: Link) -> str:
@@ -135,8 +139,11 @@ def because(found: Link) -> str:
             )
         elif fact.kind == "declared":
             parts.append(f"says the card of {html.method(fact.a)}")
+        elif fact.is_witness:
+            parts.append(f"{witness(fact.source)}, figure {figure(fact.figure)}, at least {figure(fact.at_least)}")
         elif fact.worst_residual is not None:
-            parts.append(f"worst residual {figure(fact.worst_residual)}")
+            where = f" in {esc(fact.where)}" if fact.where else ""
+            parts.append(f"worst residual {figure(fact.worst_residual)}{where}")
     if found.variance_ratio is not None:
         parts.append(f"variance ratio {figure(found.variance_ratio)}")
     text = ", ".join(parts)
@@ -146,10 +153,14 @@ def because(found: Link) -> str:
     return text + joint + html.assumptions(found.assumptions)
 
 
+def witness(id: str) -> str:
+    return "witness " + link(html.anchored("witnesses", id), id)
+
+
 def gaps(kb: KB, node: Node) -> str:
     """Return what no certificate of this method covers."""
     slots = {c.slot for c in kb.verdicts.certificates if c.method == node.card.id}
-    missing = [slot for slot in SLOTS if not slots & set(SLOTS_OF[slot])]
+    missing = [slot for slot in SLOTS if slot in trained(kb, node) - slots]
     items = list(NOT_COMPARED)
     if missing:
         items.append(f"slots without a certificate: {', '.join(missing)}")

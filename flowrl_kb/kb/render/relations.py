@@ -1,16 +1,18 @@
-"""All relations: classes at each level, proofs, certificates, claims, and what could not be told apart."""
+"""All relations: verdicts at a glance, classes, proofs, certificates, witnesses, claims, and what is open."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from flowrl_kb.kb.findings import findings
-from flowrl_kb.kb.levels import LEVELS, MEANING, implied
-from flowrl_kb.kb.relations import Fact, Proof, knowledge
-from flowrl_kb.kb.render import html
+from flowrl_kb.kb.answers import KINDS
+from flowrl_kb.kb.facts import Fact
+from flowrl_kb.kb.findings import findings, first
+from flowrl_kb.kb.reduction import shown
+from flowrl_kb.kb.relations import knowledge
+from flowrl_kb.kb.render import html, matrix, witness
 from flowrl_kb.kb.render.evidence import figure
 from flowrl_kb.kb.render.html import esc, link
+from flowrl_kb.kb.render.levels import levels, source
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
@@ -21,13 +23,17 @@ def page(kb: KB) -> str:
     blocks = [
         html.para(
             "Two updates can agree more or less strongly. Equality is proved by rules; a certificate compares two "
-            "updates numerically and can find them different. Agreement in numbers alone is not passed on from "
-            "pair to pair."
+            "updates numerically and can find them different; a witness is one small problem that tells many pairs "
+            "apart. Agreement in numbers alone is not passed on from pair to pair."
         ),
+        html.heading(2, "At a glance", "matrix"),
+        matrix.pictures(kb),
         html.heading(2, "Levels and classes", "levels"),
-        *(_level(kb, level) for level in LEVELS),
+        levels(kb),
         html.heading(2, "Proved", "proved"),
-        _facts(kb, "proved", ("Pair", "Level", "Rule", "Assuming"), _proved),
+        _proofs(kb),
+        html.heading(2, "Refuted by witnesses", "witnesses"),
+        witness.table(kb),
         html.heading(2, "Certificates", "certificates"),
         _certificates(kb),
         html.heading(2, "Certified pairs", "certified"),
@@ -39,51 +45,31 @@ def page(kb: KB) -> str:
         html.heading(2, "Open", "open"),
         _open(kb),
     ]
-    return html.document("Relations", *blocks, describe="What is proved, certified, claimed and open.")
+    return html.document("Relations", *blocks, describe="What is proved, certified, refuted, claimed and open.")
 
 
-def _level(kb: KB, level: str) -> str:
-    weaker = [one for one in LEVELS if one in implied(level) and one != level]
-    follows = f" Implies {', '.join(link(f'relations.html#level-{w}', w) for w in weaker)}." if weaker else ""
-    text = html.heading(3, level, f"level-{level}") + html.para(f"{esc(MEANING[level].capitalize())}.{follows}")
-    if level == "limit":
-        return text + html.para("Limits do not compose, so there are no classes at this level.")
+def _proofs(kb: KB) -> str:
+    """Return the proved facts of the transitive reduction."""
     known = knowledge(kb)
-    rows = []
-    for members in known.classes(level):
-        if len(members) > 1:
-            first, *others = sorted(members)
-            reached = known.equal_to(first, level)
-            how = [_same(other, reached[other]) for other in others]
-            rows.append((html.method(first), html.listing(how)))
-    return text + (
-        html.table(f"Classes at {level}", ("Representative", "Same at this level"), rows)
-        if rows
-        else html.para("No two methods are known to be the same at this level.")
+    every = [f for f in known.facts if f.kind == "proved"]
+    rows = [_proved(f) for f in shown(known) if f.kind == "proved"]
+    if not rows:
+        return html.para("None.")
+    left_out = len(every) - len(rows)
+    note = f"{left_out} further proved pairs follow from these under no other assumptions and are not listed."
+    return html.table("Proved", ("Pair", "Slot", "Level", "Rule", "Assuming"), rows) + (
+        html.para(note) if left_out else ""
     )
-
-
-def _same(other: str, proof: Proof) -> str:
-    by = ", ".join(filter(None, map(_source, proof.sources)))
-    return f"{html.method(other)}: {html.badge(proof.kind)} {by}"
-
-
-def _source(source: str) -> str:
-    return "" if source == "certificate" else link(html.anchored("rules", source), source)
-
-
-def _facts(kb: KB, kind: str, head: tuple[str, ...], cells: Callable[[Fact], tuple[str, ...]]) -> str:
-    rows = [cells(f) for f in knowledge(kb).facts if f.kind == kind]
-    return html.table(kind.capitalize(), head, rows) if rows else html.para("None.")
 
 
 def _proved(fact: Fact) -> tuple[str, ...]:
     level = link(f"relations.html#level-{fact.level}", fact.level) + (f" ({esc(fact.limit)})" if fact.limit else "")
-    about = "" if fact.about == "published" else "<br><small>about stripped cores</small>"
+    about = "" if fact.about == "published" else f"<br><small>{KINDS[fact.about]}</small>"
     return (
         f"{html.method(fact.a)}, {html.method(fact.b)}{about}",
+        fact.slot,
         level,
-        _source(fact.source),
+        source(fact.source),
         html.assumptions(fact.assumptions),
     )
 
@@ -117,16 +103,19 @@ def _pairs(kb: KB) -> str:
         (
             html.method(f.a),
             html.method(f.b),
-            f.level,
+            KINDS[f.about],
+            f.slot,
+            f.level + (f" ({esc(f.limit)})" if f.limit else ""),
             html.badge(badges[f.kind]),
             figure(f.worst_residual),
+            esc(f.where or ""),
             figure(f.variance_ratio),
             esc(", ".join(f.assumptions)),
         )
         for f in knowledge(kb).facts
         if f.kind in badges
     ]
-    head = ("One", "Other", "Level", "Verdict", "Worst residual", "Variance ratio", "Kept assumptions")
+    head = ("One", "Other", "About", "Slot", "Level", "Verdict", "Worst residual", "Where", "Variance ratio", "Kept")
     return html.table("Pairs compared numerically", head, rows, "kb-sortable") if rows else html.para("None.")
 
 
@@ -176,16 +165,12 @@ def _mutations(kb: KB) -> str:
 
 
 def _open(kb: KB) -> str:
-    kinds = (
-        "undecided",
-        "discovered equivalence",
-        "cell too coarse",
-        "assumption matters",
-        "unknown coordinates",
-    )
-    rows = [(esc(f.kind), esc(f.subject), esc(f.detail)) for f in findings(kb) if f.kind in kinds]
-    return (
-        html.table("Open questions and surprises", ("Finding", "About", "Detail"), rows)
-        if rows
-        else html.para("Nothing is open.")
-    )
+    found, more = first([f for f in findings(kb) if f.kind != "not-separated"], 20)
+    if not found:
+        return html.para("Nothing is open.")
+    rows = [(esc(f.kind), esc(f.subject), esc(f.detail), esc(f.reason)) for f in found]
+    head = ("Finding", "About", "Detail", "Stays open because")
+    cut = "; ".join(f"{count} of kind {kind}" for kind, count in more.items())
+    note = f" Not listed: {cut} (<code>flowrl-kb open --all</code>)." if more else ""
+    text = "What settles most comes first: each open pair counts what else its equality would decide."
+    return html.para(text + note) + html.table("Open questions and surprises", head, rows)
