@@ -1,7 +1,7 @@
 """Certificates: published against composed, every slot.
 
-A classification is tested when the update composed from a card's coordinates equals the update of the published loss, and
-its coordinates bear load when changing one of them makes that comparison fail (see `mutation`).
+A classification is tested when the update composed from a card's coordinates equals the update of the published loss,
+and its coordinates bear load when changing one of them makes that comparison fail (see `mutation`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from flowrl_kb.parts.types import Method
 
 
 def agreement(node: Node, slot: str) -> tuple[Comparison, Fingerprint, int]:
-    """Compare the published update of a slot with the composed one; also return the published fingerprint and its rows."""
+    """Compare the published update of a slot with the composed one; also return the published side and its rows."""
     published = subject.fingerprint(node, slot)
     composed = subject.fingerprint(node, slot, composed=True)
     rows = subject.rows(compose.of_node(node, hyper=laboratory_hyper(node)), slot)

@@ -16,22 +16,19 @@ def certify(
     methods: Annotated[list[str] | None, typer.Argument(help="Ids to certify; all when none is given.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Store the verdicts in taxonomy/verdicts.json.")] = False,
     mutations: Annotated[bool, typer.Option(help="Change every coordinate in turn as well.")] = True,
-    pairs: Annotated[bool, typer.Option(help="Compare all pairs of actor updates (only when no id is given).")] = True,
+    pairs: Annotated[bool, typer.Option(help="Compare all pairs of updates (only when no id is given).")] = True,
     laws: Annotated[bool, typer.Option("--laws", help="Train on two bandits and measure the reached laws.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Repeat what is still fresh.")] = False,
 ) -> None:
     """Test classifications: published against composed updates, mutations, pairs, identities, laws."""
-    from flowrl_kb.certify import identities, store
+    from flowrl_kb.certify import store
     from flowrl_kb.certify.doctor import require_sound_numerics
 
     kb = load()
     chosen = [kb.resolve(name) for name in methods] if methods else [kb.nodes[id] for id in kb.cards]
     require_sound_numerics()
     data = store.read(kb)
-    data["identities"] = identities.run()
-    for row in data["identities"]:
-        print(f"identity {row['id']}: error {row['error']:.1e}, control {row['control_error']:.2g}")
-    failed = [row["id"] for row in data["identities"] if not row["passed"]]
+    failed = _identities(data) + _witnesses(kb, data)
     for node in chosen:
         if not laws and (force or not _fresh(data, node, mutations)):
             failed += _certify_one(kb, node, mutations, data)
@@ -47,6 +44,35 @@ def certify(
     if failed:
         print(f"failed: {', '.join(failed)}")
         raise typer.Exit(1)
+
+
+def _identities(data: dict[str, Any]) -> list[str]:
+    from flowrl_kb.certify import identities
+
+    data["identities"] = identities.run()
+    failed = [row for row in data["identities"] if not row["passed"]]
+    for row in failed:
+        print(f"identity {row['id']} FAILED: error {row['error']:.1e}, control {row['control_error']:.2g}")
+    total = len(data["identities"])
+    print(f"identities: {total - len(failed)} of {total} hold and their controls fail")
+    return [row["id"] for row in failed]
+
+
+def _witnesses(kb: KB, data: dict[str, Any]) -> list[str]:
+    """Replay every witness; its figure must reach the mark on its file and its control stay below a tenth of it."""
+    from flowrl_kb.certify.witnesses import WITNESSES, holds
+
+    data["witnesses"] = []
+    for witness in kb.witnesses.values():
+        figure, control = WITNESSES[witness.certificate]()
+        passed = holds(figure, control, witness.at_least)
+        row = {"id": witness.id, "figure": float(figure), "control_figure": float(control), "passed": bool(passed)}
+        data["witnesses"].append(row)
+        if not passed:
+            print(f"witness {witness.id} FAILED: {figure:.3g}, control {control:.2g}, mark {witness.at_least:g}")
+    failed = [row["id"] for row in data["witnesses"] if not row["passed"]]
+    print(f"witnesses: {len(data['witnesses']) - len(failed)} of {len(data['witnesses'])} stand")
+    return failed
 
 
 def _fresh(data: dict[str, Any], node: Node, mutations: bool) -> bool:
@@ -91,11 +117,12 @@ def _pairs_hash(kb: KB) -> str:
 def _pairs(kb: KB, data: dict[str, Any]) -> None:
     from flowrl_kb.certify import pairs
 
-    rows = pairs.table(kb)
-    for row in rows:
+    rows = []
+    for row in pairs.table(kb):
+        rows.append(row)
         if row["verdict"] != "different":
-            ratio = f"variance ratio {row['variance_ratio']:.3g}, scale {row['scale']:.3g}"
-            print(f"{row['a']} and {row['b']}, {row['level']}: {row['verdict']} ({row['worst_residual']:.3f}; {ratio})")
+            note = f"{row['worst_residual']:.3f} < {row['upper_bound']:.3f}; variance ratio {row['variance_ratio']:.3g}"
+            print(f"{row['a']} and {row['b']}, {row['slot']}, {row['level']}: {row['verdict']} ({note})", flush=True)
     counts = {v: sum(r["verdict"] == v for r in rows) for v in ("equal", "different", "undecided")}
     print("pairs: " + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()))
     data["pairs"], data["pairs_hash"] = rows, _pairs_hash(kb)

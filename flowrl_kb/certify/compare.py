@@ -16,8 +16,8 @@ from scipy.stats import norm
 from flowrl_kb.certify.moments import Moments
 
 MARGIN, WIDE = 0.02, 0.05
-"""Largest relative residual in any block that still counts as equal; the wide margin is tried where the last look leaves
-the narrow one undecided, and the verdict says which of the two it means."""
+"""Largest relative residual in any block that still counts as equal; the wide margin is tried where the last look
+leaves the narrow one undecided, and the verdict says which of the two it means."""
 LOOKS = (256, 1024, 4096, 16384)
 """Replicates (batches of 256 states in three scenarios) at which a comparison may stop."""
 ALPHA_EQUAL, ALPHA_DIFFERENT = 0.05 / len(LOOKS), 1e-6 / len(LOOKS)
@@ -27,11 +27,12 @@ FLOOR = 0.2
 
 
 class Comparison(NamedTuple):
-    """`verdict` equal, different or undecided; residuals are relative to a block; `scale` multiplies the second update.
+    """`verdict` equal, different or undecided at `margin`; residuals are relative to a block.
 
-    `margin` is the one that the verdict means, `bound` the largest upper confidence bound of a block's residual, `worst` the (scenario, block) of the largest
-    residual, `power` the smallest probability over blocks of calling a residual of twice the margin different at this
-    sample size; `variance_ratio` of first to second update, both at the same number of replicates.
+    `bound` is the largest upper confidence bound of a block's residual, `worst` the (scenario, block) of the largest
+    residual, `scale` what the second update is multiplied with, `power` the smallest probability over blocks of calling
+    a residual of twice the margin different at this sample size; `variance_ratio` of first to second update, both at
+    the same number of replicates.
     """
 
     verdict: str
@@ -112,8 +113,8 @@ def compare(
 def residual_test(mean: np.ndarray, covariance: np.ndarray, reference: np.ndarray, margin: float) -> Comparison:
     """Test whether E mean (S, B, M), estimated with the given covariance, vanishes relative to sqrt(reference) (S, B).
 
-    Equal: in every block the upper bound sqrt(square + z sqrt(2 tr V^2)) + z sqrt(tr V^2 / tr V) of the residual is below
-    the margin; its second term is the error along a residual of average noise. Different: some block at a family-wise
+    Equal: in every block the upper bound sqrt(square + z sqrt(2 tr V^2)) + z sqrt(tr V^2 / tr V) of the residual is
+    below the margin; its second term is the error along a residual of average noise. Different: some block at a family-wise
     level of ALPHA_DIFFERENT (Holm's first step, which decides whether any block differs).
     """
     trace = np.trace(covariance, axis1=-2, axis2=-1)

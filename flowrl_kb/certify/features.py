@@ -1,7 +1,7 @@
 """Common coordinates of updates: random features, and how they perturb each kind of trained object.
 
-A trained object is a frozen exact function plus theta . phi; the gradient of a loss in theta at theta = 0 is a vector of
-moments of its update, whatever the path or prediction. For fields phi is a set of bounded random Fourier features of
+A trained object is a frozen exact function plus theta . phi; the gradient of a loss in theta at theta = 0 is a vector
+of moments of its update, whatever the path or prediction. For fields phi is a set of bounded random Fourier features of
 (x / sqrt(alpha^2 + sigma^2), log-SNR, s), times bins of log-SNR.
 """
 
@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from flowrl_kb.certify.laboratory import CONTEXT
 from flowrl_kb.parts.types import Array, Path
 
 BANDWIDTHS = (1.0, 1.0, 0.35)
@@ -36,7 +35,7 @@ def features(*inputs: Array) -> Array:
 
 
 def shape(kind: str, dim: int) -> tuple[int, ...]:
-    """Shape (SETS, rows, FEATURES, outputs) of theta for a trained kind; each (set, row) is a block of the comparison."""
+    """Shape (SETS, rows, FEATURES, outputs) of theta for a trained kind; each (set, row) is a block."""
     rows, out = {
         "field": (BINS, dim),
         "map": (1, dim),

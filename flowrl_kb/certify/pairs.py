@@ -64,4 +64,5 @@ def table(kb: KB, chosen: Iterable[Node] | None = None) -> Iterator[dict[str, An
                 result = decide(prints[a.id], prints[b.id], LOOKS, rows, HOPELESS)
                 if result.verdict == "equal":
                     settled.add((a.id, b.id))
-                yield {"a": a.id, "b": b.id, "slot": slot, "level": level, **record(result, of_a, slot), "assumptions": []}
+                row = {"a": a.id, "b": b.id, "slot": slot, "level": level, **record(result, of_a, slot)}
+                yield {**row, "assumptions": []}

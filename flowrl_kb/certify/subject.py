@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -121,11 +122,25 @@ def _of(make: Callable[[], Method], who, hyper, shown: Setting, slot: str, scene
 
 @cache
 def code_hash(*published: str) -> str:
-    """16 hex digits of the sources that fingerprints depend on: compose.py where no published module is named."""
+    """16 hex digits of the code that fingerprints depend on: compose.py where no published module is named."""
     digest = hashlib.sha256()
     for name in (*SOURCES, *((f"published/{p}.py" for p in published) if published else ("compose.py",))):
         path = PACKAGE / name
         for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
             if file.name not in NETWORKS:
-                digest.update(file.read_bytes())
+                digest.update(code_of(file).encode())
     return digest.hexdigest()[:16]
+
+
+def code_of(file: Path) -> str:
+    """What a module computes: its syntax tree without docstrings, comments and layout."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [one for one in body if not _is_text(one)]
+    return ast.dump(tree)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
