@@ -114,8 +114,8 @@ def residual_test(mean: np.ndarray, covariance: np.ndarray, reference: np.ndarra
     """Test whether E mean (S, B, M), estimated with the given covariance, vanishes relative to sqrt(reference) (S, B).
 
     Equal: in every block the upper bound sqrt(square + z sqrt(2 tr V^2)) + z sqrt(tr V^2 / tr V) of the residual is
-    below the margin; its second term is the error along a residual of average noise. Different: some block at a family-wise
-    level of ALPHA_DIFFERENT (Holm's first step, which decides whether any block differs).
+    below the margin; its second term is the error along a residual of average noise. Different: some block at a
+    family-wise level of ALPHA_DIFFERENT (Holm's first step, which decides whether any block differs).
     """
     trace = np.trace(covariance, axis1=-2, axis2=-1)
     trace_square = np.sum(covariance**2, axis=(-2, -1))
