@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Annotated
 import typer
 
 from flowrl_kb.errors import DataError, MissingExtra, UserError, unknown
+
+# pydantic would look for plugins in the metadata of every installed package, which takes longer than most answers.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 READ, COMPUTE = "Read", "Compute (optional extras)"
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

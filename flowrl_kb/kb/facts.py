@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from flowrl_kb.kb.evaluate import YES, Condition
 from flowrl_kb.kb.levels import UNGRADED
 from flowrl_kb.kb.nodes import Node
-from flowrl_kb.kb.schema import UNKNOWN, Limit, Rule
+from flowrl_kb.kb.schema import UNKNOWN, Rule
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
@@ -165,9 +165,6 @@ def measured(kb: KB) -> Iterator[Fact]:
     kinds: dict[str, Kind] = {"equal": "certified", "different": "refuted", "undecided": "undecided"}
     for pair in kb.verdicts.pairs:
         if pair.a in kb.nodes and pair.b in kb.nodes:
-            limit = pair.limit and Limit(
-                parameter=pair.limit.parameter, value=pair.limit.value, order=pair.limit.order
-            )
             yield Fact(
                 pair.a,
                 pair.b,
@@ -177,7 +174,7 @@ def measured(kb: KB) -> Iterator[Fact]:
                 pair.slot,
                 pair.assumptions,
                 pair.about or about(kb, pair.a, pair.b),
-                str(limit) if limit else None,
+                str(pair.limit) if pair.limit else None,
                 pair.variance_ratio,
                 pair.worst_residual,
                 pair.upper_bound,

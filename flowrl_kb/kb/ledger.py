@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import yaml
 
 from flowrl_kb.kb.levels import CLASSED
 from flowrl_kb.kb.nodes import Node, differences
 from flowrl_kb.kb.query import steps
 from flowrl_kb.kb.relations import knowledge
 from flowrl_kb.kb.schema import NOT_APPLICABLE, SLOTS, UNKNOWN
-from flowrl_kb.kb.source import read
+from flowrl_kb.kb.source import LOADER
 from flowrl_kb.kb.whole import LAW, slots, whole
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
 
 
-@dataclass(frozen=True)
-class First:
+class First(NamedTuple):
     """A value that no earlier card uses; `also` shares it within the precision of the dates."""
 
     axis: str
@@ -27,8 +27,7 @@ class First:
     perhaps: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Earlier:
+class Earlier(NamedTuple):
     """An earlier method and the mechanism axes on which the two differ or are undecided."""
 
     method: str
@@ -36,8 +35,7 @@ class Earlier:
     axes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Same:
+class Same(NamedTuple):
     """An earlier method that is the same in a slot, or as a whole, at a level: up to axes, assuming, by a proof."""
 
     method: str
@@ -50,8 +48,7 @@ class Same:
     proof: str
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One method: `kind` is new value, new combination or earlier cell."""
 
     id: str
@@ -65,8 +62,7 @@ class Entry:
     unknown: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Ledger:
+class Ledger(NamedTuple):
     entries: tuple[Entry, ...]
     completeness: str
 
@@ -79,10 +75,8 @@ def ledger(kb: KB) -> Ledger:
 
 def completeness(kb: KB) -> str:
     """Say among how many methods a method is the first, and what could still change that."""
-    path = kb.root / "taxonomy" / "scope.yaml"
-    scope = read(path, "taxonomy/scope.yaml").data if path.is_file() else None
-    surveyed = scope.get("surveyed", ()) if isinstance(scope, dict) else ()
-    have = sum(entry["id"] in kb.cards for entry in surveyed)
+    surveyed = survey(kb)
+    have = len(surveyed & kb.cards.keys())
     extra = len(kb.cards) - have
     among = f"{have} cards of {len(surveyed)} surveyed methods" if surveyed else f"{len(kb.cards)} cards, no survey"
     beside = f" and {extra} cards outside the survey" if surveyed and extra else ""
@@ -91,6 +85,13 @@ def completeness(kb: KB) -> str:
         f"among {among}{beside}; {unknown} mechanism coordinates unknown; a method without a card may be earlier"
         " than any named here"
     )
+
+
+def survey(kb: KB) -> set[str]:
+    """Return the ids that the survey lists; lines are not marked, which would take longer than the ledger."""
+    path = kb.root / "taxonomy" / "scope.yaml"
+    scope = yaml.load(path.read_text(encoding="utf-8"), LOADER) if path.is_file() else None
+    return {entry["id"] for entry in scope.get("surveyed", ())} if isinstance(scope, dict) else set()
 
 
 def before(a: Node, b: Node) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flowrl_kb.kb.facts import Proof, weakest
 from flowrl_kb.kb.levels import CLASSED, UNGRADED
@@ -19,8 +18,7 @@ State = Literal["same", "different", "open"]
 LAW = "same-executed-law"
 
 
-@dataclass(frozen=True)
-class SlotState:
+class SlotState(NamedTuple):
     """Whether a pair agrees in one slot at one level, and how that is known."""
 
     slot: str
@@ -29,8 +27,7 @@ class SlotState:
     proof: Proof | None = None
 
 
-@dataclass(frozen=True)
-class Whole:
+class Whole(NamedTuple):
     """Whether two methods are the same method at one level."""
 
     level: str
