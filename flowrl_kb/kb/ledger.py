@@ -10,9 +10,9 @@ from flowrl_kb.kb.levels import CLASSED
 from flowrl_kb.kb.nodes import Node, differences
 from flowrl_kb.kb.query import steps
 from flowrl_kb.kb.relations import knowledge
-from flowrl_kb.kb.schema import NOT_APPLICABLE, SLOTS, UNKNOWN
+from flowrl_kb.kb.schema import NOT_APPLICABLE, UNKNOWN
 from flowrl_kb.kb.source import LOADER
-from flowrl_kb.kb.whole import LAW, slots, whole
+from flowrl_kb.kb.whole import LAW, same
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
@@ -113,9 +113,9 @@ def _entry(kb: KB, node: Node) -> Entry:
     )
     near = tuple(e for e in apart if len(e.axes) == len(apart[0].axes))
     kind = "new value" if first else "earlier cell" if cell else "new combination"
-    same = tuple(s for o in sorted(earlier, key=lambda o: (o.card.date, o.id)) if (s := _same(kb, node, o)))
+    equals = tuple(s for o in sorted(earlier, key=lambda o: (o.card.date, o.id)) if (s := _same(kb, node, o)))
     unknown = tuple(node.unknown(axis.id for axis in kb.mechanism))
-    return Entry(node.id, node.card.name, node.card.date, kind, first, near, tuple(sorted(cell)), same, unknown)
+    return Entry(node.id, node.card.name, node.card.date, kind, first, near, tuple(sorted(cell)), equals, unknown)
 
 
 def _first(kb: KB, node: Node, earlier: list[Node], together: list[Node]) -> tuple[First, ...]:
@@ -134,19 +134,15 @@ def _same(kb: KB, node: Node, other: Node) -> Same | None:
     """Return the widest agreement with an earlier method: as a whole, else in the actor, at the strongest level."""
     apart = tuple(d.axis.id for d in differences(node, other, kb.mechanism) if d.decided)
     for level in CLASSED:
-        w = whole(kb, node, other, level)
-        if w.state == "same":
+        if w := same(kb, node, other, level):
             proofs = "; ".join(f"{s.slot}: {steps(s.proof)}" for s in w.slots if s.proof)
             certified = any(s.proof and s.proof.kind == "certified" for s in w.slots)
             kind = "certified" if certified else "proved"
             return Same(other.id, other.card.year, level, "method", apart, w.assumptions, kind, proofs)
-    for slot in (s for s in SLOTS[:1] if s in slots(kb, node, other)):
-        for level in (x for x in CLASSED if x != LAW):
-            if proof := knowledge(kb).equal_to(node.id, level, slot).get(other.id):
-                axes = tuple(a for a in apart if a in kb.axes_of(slot))
-                return Same(
-                    other.id, other.card.year, level, slot, axes, proof.assumptions, proof.kind, steps(proof)
-                )
+    for level in (x for x in CLASSED if x != LAW):
+        if proof := knowledge(kb).equal_to(node.id, level).get(other.id):
+            axes = tuple(a for a in apart if a in kb.axes_of("actor"))
+            return Same(other.id, other.card.year, level, "actor", axes, proof.assumptions, proof.kind, steps(proof))
     return None
 
 

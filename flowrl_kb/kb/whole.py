@@ -95,6 +95,16 @@ def whole(kb: KB, a: Node, b: Node, level: str) -> Whole:
     return _made(level, state, states, ())
 
 
+def same(kb: KB, a: Node, b: Node, level: str) -> Whole | None:
+    """Return the statement that two methods are the same, or None; most pairs already part in the actor."""
+    known = knowledge(kb)
+    enough = (level, *(arrow.from_ for arrow in known.arrows.joint if arrow.to == level))
+    if not any(known.home(a.id, one) is known.home(b.id, one) for one in enough):
+        return None
+    found = whole(kb, a, b, level)
+    return found if found.state == "same" else None
+
+
 def _law(kb: KB, a: Node, b: Node) -> Whole:
     """One law by a rule about laws, or by the joint arrow: the same target and acting, under its assumptions."""
     direct = slot_state(kb, a, b, LAW, "actor")
@@ -148,17 +158,9 @@ def sentence(found: list[Whole]) -> str:
 
 def classes(kb: KB, level: str) -> list[set[str]]:
     """Return the classes of whole methods: a node joins a class when it is the same as every member."""
-    known = knowledge(kb)
-    enough = {level, *(arrow.from_ for arrow in known.arrows.joint if arrow.to == level)}
     found: list[set[str]] = []
-
-    def same(a: str, b: str) -> bool:
-        if not any(known.home(a, one) is known.home(b, one) for one in enough):
-            return False  # most pairs already part in the actor
-        return whole(kb, kb.nodes[a], kb.nodes[b], level).state == "same"
-
     for node in kb.nodes.values():
-        home = next((c for c in found if all(same(member, node.id) for member in c)), None)
+        home = next((c for c in found if all(same(kb, kb.nodes[member], node, level) for member in c)), None)
         if home is None:
             found.append({node.id})
         else:
