@@ -102,6 +102,16 @@ def test_a_difference_between_equals_is_a_difference(known):
             ends = known.proved_class(a, level, "actor"), known.proved_class(b, level, "actor")
             fact = proof.refuting
             assert (fact.a in ends[0] and fact.b in ends[1]) or (fact.b in ends[0] and fact.a in ends[1])
+            direct = [f for f in known.between(a, b) if f.kind == "refuted" and known.excludes(f, level)]
+            assert len(proof.facts) == 1 if direct else set(proof.assumptions) <= set(fact.assumptions)
+
+
+def test_a_difference_is_not_passed_on_through_assumptions_that_its_comparison_broke():
+    equal = Fact("a", "b", "proved", "same-update", "r", assumptions=("p",))
+    for kept, passed_on in (((), False), (("p",), True)):
+        apart = Fact("b", "c", "refuted", "same-update", "certificate", assumptions=kept)
+        known = Knowledge([equal, apart], NODES, ARROWS)
+        assert bool(known.refutation("a", "c", "same-update")) == passed_on
 
 
 def test_what_a_comparison_kept_is_no_assumption_of_the_difference():
