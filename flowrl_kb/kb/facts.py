@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from flowrl_kb.kb.evaluate import YES, Condition
+from flowrl_kb.kb.evaluate import YES, condition
 from flowrl_kb.kb.levels import UNGRADED
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.schema import UNKNOWN, Rule
@@ -118,15 +118,15 @@ def proved(kb: KB) -> Iterator[Fact]:
         if rule.certificate in failed:
             continue  # `check` reports it; a rule whose guard fails proves nothing
         fixed = [axis for axis in kb.axes_of(rule.slot) if axis not in rule.free]
-        left, right = Condition(kb, rule.between.a), Condition(kb, rule.between.b)
+        left, right = condition(kb, rule.between.a), condition(kb, rule.between.b)
         buckets: dict[tuple[str, ...], tuple[list[Node], list[Node]]] = {}
         for node in kb.nodes.values():
             key = tuple(node[axis] for axis in fixed)
             if UNKNOWN in key:
                 continue
             bucket = buckets.setdefault(key, ([], []))
-            for side, condition in zip(bucket, (left, right), strict=True):
-                if condition.of(node) == YES:
+            for side, holds in zip(bucket, (left, right), strict=True):
+                if holds.of(node) == YES:
                     side.append(node)
         seen: set[frozenset[str]] = set()
         for ones, others in buckets.values():
@@ -201,7 +201,7 @@ def witnessed(kb: KB) -> Iterator[Separated]:
             continue
         for entry in witness.separates:
             left, right = (
-                frozenset(n.id for n in kb.nodes.values() if condition.of(n) == YES)
-                for condition in (Condition(kb, entry.a), Condition(kb, entry.b))
+                frozenset(n.id for n in kb.nodes.values() if side.of(n) == YES)
+                for side in (condition(kb, entry.a), condition(kb, entry.b))
             )
             yield Separated(witness.id, entry.level, entry.slot, left, right, result.figure, witness.at_least)

@@ -48,6 +48,7 @@ def closure(known):
     return found
 
 
+@settings(deadline=None)
 @given(worlds())
 def test_classes_are_partitions_that_contain_the_proved_classes(known):
     for level in CLASSED:
@@ -57,6 +58,7 @@ def test_classes_are_partitions_that_contain_the_proved_classes(known):
             assert {node, *known.proofs(node, level)} <= known.home(node, level)
 
 
+@settings(deadline=None)
 @given(worlds())
 def test_equality_closes_downward_and_difference_upward(known):
     for fact in known.facts:
@@ -68,6 +70,7 @@ def test_equality_closes_downward_and_difference_upward(known):
                 assert known.refutation(fact.b, fact.a, level)
 
 
+@settings(deadline=None)
 @given(worlds(("proved",)))
 def test_a_proof_is_a_path_whose_assumptions_are_the_union_and_fewest(known):
     minimal = closure(known)
@@ -84,7 +87,7 @@ def test_a_proof_is_a_path_whose_assumptions_are_the_union_and_fewest(known):
             assert len(proof.assumptions) == min(map(len, sets))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(worlds(("proved",)))
 def test_the_transitive_reduction_has_the_same_closure_and_nothing_to_spare(known):
     kept = shown(known)
@@ -93,6 +96,7 @@ def test_the_transitive_reduction_has_the_same_closure_and_nothing_to_spare(know
         assert closure(Knowledge(kept[:i] + kept[i + 1 :], NODES, ARROWS)) != closure(known)
 
 
+@settings(deadline=None)
 @given(worlds())
 def test_a_difference_between_equals_is_a_difference(known):
     for level, a, b in product(CLASSED[:4], NODES, NODES):
