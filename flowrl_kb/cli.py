@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +12,9 @@ from typing import Annotated
 import typer
 
 from flowrl_kb.errors import DataError, MissingExtra, UserError, unknown
+
+# pydantic would look for plugins in the metadata of every installed package, which takes longer than most answers.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 READ, COMPUTE = "Read", "Compute (optional extras)"
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -279,6 +284,7 @@ def _lazy(name: str, target: str, extra: str, help: str) -> None:
 
 
 def _invoke(name: str, target: str, extra: str, arguments: list[str]) -> int:
+    gc.enable()
     module, _, attribute = target.partition(":")
     try:
         found = getattr(import_module(module), attribute)
@@ -310,6 +316,7 @@ _lazy("site", "flowrl_kb.site_command:app", "site", "Build or serve the site.")
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; user errors become lines on standard error and exit code 2."""
+    gc.disable()  # an answer is over before garbage matters; what computes collects again
     try:
         code = app(args=arguments, prog_name="flowrl-kb", standalone_mode=False)
     except UserError as error:
@@ -326,6 +333,8 @@ def main(arguments: list[str] | None = None) -> None:
         if message := describe():  # empty where the parser printed its help instead
             print(f"flowrl-kb: {message}", file=sys.stderr)
         code = getattr(error, "exit_code", 2)
+    finally:
+        gc.enable()
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -63,8 +63,8 @@ def naive(
 ) -> Field:
     """eps_nu(x) - scale grad_x mean_h Q_h(s, x) / (lambda n): the clean critic read at the noisy action.
 
-    `reference` is `uniform` (eps_nu = 0) or `fixed`; scale is sigma where `scaled`, else one; n = E|mean_h Q_h| over data
-    actions where `normalised`, else one. Source: QSM, Algorithm 1; DAC, soft Q-guidance with lambda = 2 eta.
+    `reference` is `uniform` (eps_nu = 0) or `fixed`; scale is sigma where `scaled`, else one; n = E|mean_h Q_h| over
+    data actions where `normalised`, else one. Source: QSM, Algorithm 1; DAC, soft Q-guidance with lambda = 2 eta.
     """
     heads = lab.q_heads(getattr(scene, critic))
     divisor = jnp.ones(())

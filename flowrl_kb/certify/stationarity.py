@@ -1,9 +1,9 @@
 """Stationarity: is a published actor loss at rest where its card says it ends?
 
-The policy is put on the exact field that the coordinates predict; the expected gradient must vanish there, relative to its
-size at the laboratory's policy, in every block. An estimator with finitely many candidates is at rest only in the limit:
-there the gradients at several numbers of candidates are extrapolated. Two methods at rest at one field have the same
-target field.
+The policy is put on the exact field that the coordinates predict; the expected gradient must vanish there, relative to
+its size at the laboratory's policy, in every block. An estimator with finitely many candidates is at rest only in the
+limit: there the gradients at several numbers of candidates are extrapolated. Two methods at rest at one field have the
+same target field.
 """
 
 from __future__ import annotations
@@ -128,10 +128,10 @@ def certify(node: Node) -> dict[str, Any] | None:
 
 
 def shared_targets(kb: KB, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Pairs of methods that rest at one and the same field: each must also rest at the field of the other.
+    """Pairs of methods that rest at one and the same field, and not merely at the field of plain cloning.
 
-    Fields that read different critics are taken at one critic: the second method's loss is tested at its own field only,
-    and the pair keeps the assumption that both read the same critic.
+    Methods that read different critics rest at fields of one formula; the pair then keeps the assumption that both read
+    the same critic.
     """
     at_rest = [row for row in rows if row["verdict"] == "stationary"]
     for one, other in combinations(at_rest, 2):

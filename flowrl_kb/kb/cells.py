@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowrl_kb.errors import UserError, unknown
-from flowrl_kb.kb.evaluate import NO, YES, Condition
+from flowrl_kb.kb.evaluate import NO, YES, Condition, condition
 from flowrl_kb.kb.nodes import Node, allowed, distance
 from flowrl_kb.kb.schema import UNKNOWN, Constraint
 
@@ -33,7 +33,7 @@ class Compiled(NamedTuple):
 
 @lru_cache(maxsize=8)
 def constraints(kb: KB) -> tuple[Compiled, ...]:
-    return tuple(Compiled(c, Condition(kb, c.if_), Condition(kb, c.then)) for c in kb.constraints.values())
+    return tuple(Compiled(c, condition(kb, c.if_), condition(kb, c.then)) for c in kb.constraints.values())
 
 
 def parse(kb: KB, text: str) -> dict[str, str]:

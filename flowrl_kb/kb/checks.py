@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flowrl_kb.errors import Problem, QueryError, nearest
-from flowrl_kb.kb.evaluate import NO, YES, Condition
+from flowrl_kb.kb.evaluate import NO, YES, condition
 from flowrl_kb.kb.nodes import Node, allowed
 from flowrl_kb.kb.schema import UNKNOWN
 from flowrl_kb.kb.source import Loc
@@ -144,12 +144,12 @@ def _queries(kb: KB) -> Iterator[Problem]:
     """Compile every condition in the data; facts about pairs may not depend on facts about pairs."""
     for kind, id, loc, text in _conditions(kb):
         try:
-            condition = Condition(kb, text)
+            found = condition(kb, text)
         except QueryError as error:
             yield _at(kb, kind, id, loc, str(error))
             continue
         for name in ("equiv", "differs"):
-            if condition.calls(name):
+            if found.calls(name):
                 yield _at(kb, kind, id, loc, f"{name}(...) may not be used here: it is derived from rules")
 
 
@@ -176,7 +176,7 @@ def _conditions(kb: KB) -> Iterator[tuple[str, str, Loc, str]]:
 def _constraints(kb: KB) -> Iterator[Problem]:
     """Check every method and variant; an undecided coordinate never violates a constraint."""
     try:
-        compiled = [(c, Condition(kb, c.if_), Condition(kb, c.then)) for c in kb.constraints.values()]
+        compiled = [(c, condition(kb, c.if_), condition(kb, c.then)) for c in kb.constraints.values()]
     except QueryError:
         return  # reported by _queries
     for node in kb.nodes.values():

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flowrl_kb.errors import Problem
-from flowrl_kb.kb.facts import Fact, Proof, Separated
+from flowrl_kb.kb.facts import Fact, Proof
 from flowrl_kb.kb.relations import Knowledge, knowledge
 
 if TYPE_CHECKING:
@@ -18,29 +18,30 @@ VERDICTS = "taxonomy/verdicts.json"
 def contradictions(kb: KB) -> Iterator[Problem]:
     """Yield one problem for every difference that a proof excludes, with both sides and where they stand.
 
-    A proof excludes a measured difference when the measurement kept every assumption of the proof; a difference
-    measured outside the assumptions only shows that they matter. A witness speaks of all pairs that it names, so
-    that it has to leave out those which are proved the same, under whatever assumptions.
+    A proof excludes a difference when the comparison kept every assumption of the proof; a difference found outside
+    the assumptions only shows that they matter. A witness keeps none, so that it contradicts the proofs without.
     """
     known = knowledge(kb)
+    for fact in _differences_of_proved(known):
+        proof = known.proved_within(fact.a, fact.b, fact.level, fact.slot, fact.assumptions)
+        if proof and _same_limit(fact, proof):
+            against = f"{VERDICTS} measured them different at {fact.level}"
+            if fact.is_witness:
+                path, line = kb.place("witness", fact.source)
+                against = f"{path}:{line} separates them at {fact.level}"
+            yield _problem(kb, fact, proof, against)
+
+
+def _differences_of_proved(known: Knowledge) -> Iterator[Fact]:
+    """Yield every difference between two nodes that some proof calls the same at its level."""
     for fact in known.facts:
-        if fact.kind == "refuted":
-            proof = known.proved_within(fact.a, fact.b, fact.level, fact.slot, fact.assumptions)
-            if proof and _same_limit(fact, proof):
-                yield _problem(kb, fact, proof, f"{VERDICTS} measured them different at {fact.level}")
+        if fact.kind == "refuted" and fact.b in known.proofs(fact.a, fact.level, fact.slot):
+            yield fact
     for entry in known.separated:
-        for fact, proof in _refuted_by_witness(known, entry):
-            path, line = kb.place("witness", entry.witness)
-            yield _problem(kb, fact, proof, f"{path}:{line} separates them at {fact.level}")
-
-
-def _refuted_by_witness(known: Knowledge, entry: Separated) -> Iterator[tuple[Fact, Proof]]:
-    seen: set[frozenset[str]] = set()
-    for a in sorted(entry.left):
-        for b, proof in known.proofs(a, entry.level, entry.slot).items():
-            if b in entry.right and frozenset((a, b)) not in seen:
-                seen.add(frozenset((a, b)))
-                yield Fact(a, b, "refuted", entry.level, entry.witness, entry.slot, figure=entry.figure), proof
+        pairs = {(min(a, b), max(a, b)) for a in entry.left for b in known.proofs(a, entry.level, entry.slot)}
+        for a, b in sorted(pairs):
+            if entry.covers(a, b):
+                yield Fact(a, b, "refuted", entry.level, entry.witness, entry.slot, figure=entry.figure)
 
 
 def _problem(kb: KB, fact: Fact, proof: Proof, against: str) -> Problem:
@@ -69,13 +70,12 @@ def _same_limit(fact: Fact, proof: Proof) -> bool:
 
 
 def matters(kb: KB) -> list[tuple[Fact, tuple[str, ...]]]:
-    """Return differences measured outside a proof's assumptions, with the assumptions not kept."""
+    """Return differences found outside a proof's assumptions, with the assumptions not kept."""
     known, found = knowledge(kb), []
-    for fact in known.facts:
-        if fact.kind == "refuted":
-            proof = known.proofs(fact.a, fact.level, fact.slot).get(fact.b)
-            if proof and _same_limit(fact, proof):
-                missing = tuple(a for a in proof.assumptions if a not in fact.assumptions)
-                if missing and not known.proved_within(fact.a, fact.b, fact.level, fact.slot, fact.assumptions):
-                    found.append((fact, missing))
+    for fact in _differences_of_proved(known):
+        proof = known.proofs(fact.a, fact.level, fact.slot)[fact.b]
+        missing = tuple(a for a in proof.assumptions if a not in fact.assumptions)
+        if missing and _same_limit(fact, proof):
+            if not known.proved_within(fact.a, fact.b, fact.level, fact.slot, fact.assumptions):
+                found.append((fact, missing))
     return found

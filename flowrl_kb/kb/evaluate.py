@@ -6,6 +6,7 @@ A coordinate that nobody has determined makes a condition `MAYBE`, never `NO`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from flowrl_kb.errors import QueryError, UnknownName, nearest
@@ -205,6 +206,12 @@ class Condition:
         if b.id in known.equal_to(a.id, level, slot):
             return YES
         return NO if known.refutation(a.id, b.id, level, slot) else MAYBE
+
+
+@lru_cache(maxsize=4096)
+def condition(kb: KB, text: str) -> Condition:
+    """Return the condition of a text that stands in the data, parsed once for checking and for use."""
+    return Condition(kb, text)
 
 
 def _truth(query: Query, leaf: Callable[[Comparison | Call], int]) -> int:

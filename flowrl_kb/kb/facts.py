@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from flowrl_kb.kb.evaluate import YES, Condition
+from flowrl_kb.kb.evaluate import YES, condition
 from flowrl_kb.kb.levels import UNGRADED
 from flowrl_kb.kb.nodes import Node
-from flowrl_kb.kb.schema import UNKNOWN, Limit, Rule
+from flowrl_kb.kb.schema import UNKNOWN, Rule
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
@@ -118,15 +118,15 @@ def proved(kb: KB) -> Iterator[Fact]:
         if rule.certificate in failed:
             continue  # `check` reports it; a rule whose guard fails proves nothing
         fixed = [axis for axis in kb.axes_of(rule.slot) if axis not in rule.free]
-        left, right = Condition(kb, rule.between.a), Condition(kb, rule.between.b)
+        left, right = condition(kb, rule.between.a), condition(kb, rule.between.b)
         buckets: dict[tuple[str, ...], tuple[list[Node], list[Node]]] = {}
         for node in kb.nodes.values():
             key = tuple(node[axis] for axis in fixed)
             if UNKNOWN in key:
                 continue
             bucket = buckets.setdefault(key, ([], []))
-            for side, condition in zip(bucket, (left, right), strict=True):
-                if condition.of(node) == YES:
+            for side, holds in zip(bucket, (left, right), strict=True):
+                if holds.of(node) == YES:
                     side.append(node)
         seen: set[frozenset[str]] = set()
         for ones, others in buckets.values():
@@ -165,9 +165,6 @@ def measured(kb: KB) -> Iterator[Fact]:
     kinds: dict[str, Kind] = {"equal": "certified", "different": "refuted", "undecided": "undecided"}
     for pair in kb.verdicts.pairs:
         if pair.a in kb.nodes and pair.b in kb.nodes:
-            limit = pair.limit and Limit(
-                parameter=pair.limit.parameter, value=pair.limit.value, order=pair.limit.order
-            )
             yield Fact(
                 pair.a,
                 pair.b,
@@ -177,7 +174,7 @@ def measured(kb: KB) -> Iterator[Fact]:
                 pair.slot,
                 pair.assumptions,
                 pair.about or about(kb, pair.a, pair.b),
-                str(limit) if limit else None,
+                str(pair.limit) if pair.limit else None,
                 pair.variance_ratio,
                 pair.worst_residual,
                 pair.upper_bound,
@@ -204,7 +201,7 @@ def witnessed(kb: KB) -> Iterator[Separated]:
             continue
         for entry in witness.separates:
             left, right = (
-                frozenset(n.id for n in kb.nodes.values() if condition.of(n) == YES)
-                for condition in (Condition(kb, entry.a), Condition(kb, entry.b))
+                frozenset(n.id for n in kb.nodes.values() if side.of(n) == YES)
+                for side in (condition(kb, entry.a), condition(kb, entry.b))
             )
             yield Separated(witness.id, entry.level, entry.slot, left, right, result.figure, witness.at_least)

@@ -87,11 +87,16 @@ def _measured(kb: KB) -> Iterator[Finding]:
         elif not apart and axes and not a.unknown(axes):
             yield Finding("cell too coarse", pair, f"same cell, different: {at}{where}")
     for fact, missing in matters(kb):
-        yield Finding("assumption matters", _pair(fact.a, fact.b), f"{fact.slot} at {fact.level}: {'; '.join(missing)}")
+        by = f", witness {fact.source}" if fact.is_witness else ""
+        detail = f"{fact.slot} at {fact.level}{by}: {'; '.join(missing)}"
+        yield Finding("assumption matters", _pair(fact.a, fact.b), detail)
 
 
 def _triangles(known: Knowledge) -> Iterator[Finding]:
-    """Yield A = B, B = C with A different from C, where the numbers and not proofs alone say so."""
+    """Yield A = B, B = C with A different from C, where a measured equality is one of the two.
+
+    Like a contradiction, it needs a comparison that kept the assumptions of the equalities; else they only matter.
+    """
     for slot in SLOTS:
         if not known.of("certified", slot):
             continue
@@ -102,8 +107,11 @@ def _triangles(known: Knowledge) -> Iterator[Finding]:
                 for a, c in combinations(sorted(ends), 2):
                     if "certified" not in (ends[a].kind, ends[c].kind):
                         continue
-                    apart = [f for f in known.between(a, c, slot) if f.kind == "refuted" and f.level == level]
-                    if apart:
+                    needed = {*ends[a].assumptions, *ends[c].assumptions}
+                    if any(
+                        f.kind == "refuted" and f.level == level and needed <= set(f.assumptions)
+                        for f in known.between(a, c, slot)
+                    ):
                         detail = f"{slot} at {level}: {a} = {middle} = {c}, but {a} differs from {c}"
                         yield Finding("triangle", _pair(a, c), detail)
 

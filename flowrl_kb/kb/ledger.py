@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import yaml
 
 from flowrl_kb.kb.levels import CLASSED
 from flowrl_kb.kb.nodes import Node, differences
 from flowrl_kb.kb.query import steps
 from flowrl_kb.kb.relations import knowledge
-from flowrl_kb.kb.schema import NOT_APPLICABLE, SLOTS, UNKNOWN
-from flowrl_kb.kb.source import read
-from flowrl_kb.kb.whole import LAW, slots, whole
+from flowrl_kb.kb.schema import NOT_APPLICABLE, UNKNOWN
+from flowrl_kb.kb.source import LOADER
+from flowrl_kb.kb.whole import LAW, same
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
 
 
-@dataclass(frozen=True)
-class First:
+class First(NamedTuple):
     """A value that no earlier card uses; `also` shares it within the precision of the dates."""
 
     axis: str
@@ -27,8 +27,7 @@ class First:
     perhaps: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Earlier:
+class Earlier(NamedTuple):
     """An earlier method and the mechanism axes on which the two differ or are undecided."""
 
     method: str
@@ -36,8 +35,7 @@ class Earlier:
     axes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Same:
+class Same(NamedTuple):
     """An earlier method that is the same in a slot, or as a whole, at a level: up to axes, assuming, by a proof."""
 
     method: str
@@ -50,8 +48,7 @@ class Same:
     proof: str
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One method: `kind` is new value, new combination or earlier cell."""
 
     id: str
@@ -65,8 +62,7 @@ class Entry:
     unknown: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Ledger:
+class Ledger(NamedTuple):
     entries: tuple[Entry, ...]
     completeness: str
 
@@ -79,10 +75,8 @@ def ledger(kb: KB) -> Ledger:
 
 def completeness(kb: KB) -> str:
     """Say among how many methods a method is the first, and what could still change that."""
-    path = kb.root / "taxonomy" / "scope.yaml"
-    scope = read(path, "taxonomy/scope.yaml").data if path.is_file() else None
-    surveyed = scope.get("surveyed", ()) if isinstance(scope, dict) else ()
-    have = sum(entry["id"] in kb.cards for entry in surveyed)
+    surveyed = survey(kb)
+    have = len(surveyed & kb.cards.keys())
     extra = len(kb.cards) - have
     among = f"{have} cards of {len(surveyed)} surveyed methods" if surveyed else f"{len(kb.cards)} cards, no survey"
     beside = f" and {extra} cards outside the survey" if surveyed and extra else ""
@@ -91,6 +85,13 @@ def completeness(kb: KB) -> str:
         f"among {among}{beside}; {unknown} mechanism coordinates unknown; a method without a card may be earlier"
         " than any named here"
     )
+
+
+def survey(kb: KB) -> set[str]:
+    """Return the ids that the survey lists; lines are not marked, which would take longer than the ledger."""
+    path = kb.root / "taxonomy" / "scope.yaml"
+    scope = yaml.load(path.read_text(encoding="utf-8"), LOADER) if path.is_file() else None
+    return {entry["id"] for entry in scope.get("surveyed", ())} if isinstance(scope, dict) else set()
 
 
 def before(a: Node, b: Node) -> bool:
@@ -112,9 +113,9 @@ def _entry(kb: KB, node: Node) -> Entry:
     )
     near = tuple(e for e in apart if len(e.axes) == len(apart[0].axes))
     kind = "new value" if first else "earlier cell" if cell else "new combination"
-    same = tuple(s for o in sorted(earlier, key=lambda o: (o.card.date, o.id)) if (s := _same(kb, node, o)))
+    equals = tuple(s for o in sorted(earlier, key=lambda o: (o.card.date, o.id)) if (s := _same(kb, node, o)))
     unknown = tuple(node.unknown(axis.id for axis in kb.mechanism))
-    return Entry(node.id, node.card.name, node.card.date, kind, first, near, tuple(sorted(cell)), same, unknown)
+    return Entry(node.id, node.card.name, node.card.date, kind, first, near, tuple(sorted(cell)), equals, unknown)
 
 
 def _first(kb: KB, node: Node, earlier: list[Node], together: list[Node]) -> tuple[First, ...]:
@@ -133,19 +134,15 @@ def _same(kb: KB, node: Node, other: Node) -> Same | None:
     """Return the widest agreement with an earlier method: as a whole, else in the actor, at the strongest level."""
     apart = tuple(d.axis.id for d in differences(node, other, kb.mechanism) if d.decided)
     for level in CLASSED:
-        w = whole(kb, node, other, level)
-        if w.state == "same":
+        if w := same(kb, node, other, level):
             proofs = "; ".join(f"{s.slot}: {steps(s.proof)}" for s in w.slots if s.proof)
             certified = any(s.proof and s.proof.kind == "certified" for s in w.slots)
             kind = "certified" if certified else "proved"
             return Same(other.id, other.card.year, level, "method", apart, w.assumptions, kind, proofs)
-    for slot in (s for s in SLOTS[:1] if s in slots(kb, node, other)):
-        for level in (x for x in CLASSED if x != LAW):
-            if proof := knowledge(kb).equal_to(node.id, level, slot).get(other.id):
-                axes = tuple(a for a in apart if a in kb.axes_of(slot))
-                return Same(
-                    other.id, other.card.year, level, slot, axes, proof.assumptions, proof.kind, steps(proof)
-                )
+    for level in (x for x in CLASSED if x != LAW):
+        if proof := knowledge(kb).equal_to(node.id, level).get(other.id):
+            axes = tuple(a for a in apart if a in kb.axes_of("actor"))
+            return Same(other.id, other.card.year, level, "actor", axes, proof.assumptions, proof.kind, steps(proof))
     return None
 
 

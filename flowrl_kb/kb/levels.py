@@ -42,13 +42,17 @@ class Arrows:
         self.rows = tuple(arrow for arrow in arrows if not arrow.together_with)
         self.joint = tuple(arrow for arrow in arrows if arrow.together_with)
         self._holds = holds
+        self._of: dict[str, list[Arrow]] = {}
+        for arrow in self.rows:
+            for slot in arrow.slots:
+                self._of.setdefault(slot, []).append(arrow)
         self._closed: dict[tuple[str, str, tuple[str, ...]], frozenset[str]] = {}
 
     def implied(self, level: str, slot: str, a: str, b: str) -> frozenset[str]:
         """Return the level and all levels that follow from it for this pair in this slot."""
         if slot in UNGRADED:
             return frozenset(CLASSED) if level != "limit" else frozenset({level})
-        used = tuple(x.id for x in self.rows if slot in x.slots and self._applies(x, a, b))
+        used = tuple(x.id for x in self._of.get(slot, ()) if self._applies(x, a, b))
         if (level, slot, used) not in self._closed:
             found, frontier = {level}, [level]
             while frontier:
@@ -66,19 +70,11 @@ class Arrows:
 
 def arrows(kb: KB) -> Arrows:
     """Return the arrows of a knowledge base, their conditions answered for every node."""
-    from flowrl_kb.kb.evaluate import YES, Condition
+    from flowrl_kb.kb.evaluate import YES, condition
 
     holds = {}
     for arrow in kb.arrows.values():
         if arrow.if_:
-            condition = Condition(kb, arrow.if_)
-            holds[arrow.id] = frozenset(n.id for n in kb.nodes.values() if condition.of(n) == YES)
+            both = condition(kb, arrow.if_)
+            holds[arrow.id] = frozenset(n.id for n in kb.nodes.values() if both.of(n) == YES)
     return Arrows(kb.arrows.values(), holds)
-
-
-def words(arrow: Arrow) -> str:
-    """Return what an arrow says, without its reason."""
-    together = f" and the same {', '.join(arrow.together_with)}" if arrow.together_with else ""
-    only = f", if both have {arrow.if_}" if arrow.if_ else ""
-    assuming = f", assuming {' and '.join(arrow.assuming)}" if arrow.assuming else ""
-    return f"{arrow.from_}{together} implies {arrow.to} ({', '.join(arrow.slots)}{only}{assuming})"

@@ -45,9 +45,16 @@ def _said(known: Knowledge, fact: Fact) -> bool:
 
 
 def follows(known: Knowledge, fact: Fact, use: Callable[[Fact], bool]) -> bool:
-    """Whether the proved facts that `use` admits prove a fact under no other assumptions than its own."""
+    """Whether the proved facts that `use` admits prove all that a fact implies under no other assumptions than its own.
+
+    Each level is asked for itself: a chain at one level may pass through nodes to which an arrow does not apply.
+    """
+    return all(_reaches(known, fact, level, use) for level in known.implied(fact))
+
+
+def _reaches(known: Knowledge, fact: Fact, level: str, use: Callable[[Fact], bool]) -> bool:
     allowed = set(fact.assumptions)
-    links = known.links("proved", fact.level, fact.slot)
+    links = known.links("proved", level, fact.slot)
     seen, frontier = {fact.a}, [fact.a]
     while frontier:
         node = frontier.pop()

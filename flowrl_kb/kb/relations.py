@@ -171,17 +171,29 @@ class Knowledge:
     # ---------------------------------------------------------------- difference
 
     def refutation(self, a: str, b: str, level: str, slot: str = "actor") -> Proof | None:
-        """Return the cheapest reason why a pair cannot agree at a level: a difference between equals of the two."""
-        found = []
+        """Return why a pair cannot agree at a level: a difference found between the two, or between equals of them.
+
+        It is passed on only through proofs whose assumptions the comparison kept: where one was broken, the equality
+        need not hold in the problem that showed the difference.
+        """
         ones, others = self.proved_class(a, level, slot), self.proved_class(b, level, slot)
+        direct = self._differences(a, b, level, slot)
+        if direct or len(ones) == len(others) == 1:
+            return Proof((direct[0],)) if direct else None
+        found = []
         for x in sorted(ones):
             for y in sorted(others):
-                for fact in self.between(x, y, slot):
-                    if fact.kind == "refuted" and self.excludes(fact, level):
-                        before = self.proofs(a, level, slot)[x].facts if x != a else ()
-                        after = self.proofs(y, level, slot)[b].facts if y != b else ()
-                        found.append(Proof((*before, fact, *after)))
+                for fact in self._differences(x, y, level, slot):
+                    before = Proof() if x == a else self.proved_within(a, x, level, slot, fact.assumptions)
+                    after = Proof() if y == b else self.proved_within(y, b, level, slot, fact.assumptions)
+                    if before is not None and after is not None:
+                        found.append(Proof((*before.facts, fact, *after.facts)))
         return min(found, key=lambda p: (len(p.assumptions), len(p.facts)), default=None)
+
+    def _differences(self, a: str, b: str, level: str, slot: str) -> list[Fact]:
+        """Return the differences stated about a pair that exclude a level, those at the weakest level first."""
+        found = [f for f in self.between(a, b, slot) if f.kind == "refuted" and self.excludes(f, level)]
+        return sorted(found, key=lambda f: sum(self.excludes(other, f.level) for other in found))
 
 
 def _joined(classes: list[set[str]], equal: set[frozenset[str]]) -> list[set[str]]:

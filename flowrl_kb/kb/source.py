@@ -16,7 +16,7 @@ import yaml
 from flowrl_kb.errors import Problem
 
 Loc = tuple[str | int, ...]
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?[0-9]+\.[0-9]*([eE][-+][0-9]+)?\Z")
@@ -51,7 +51,7 @@ def read(path: Path, shown: str | None = None) -> Source:
     source = Source(shown or str(path))
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=_LOADER)
+        node = yaml.compose(text, Loader=LOADER)
     except (OSError, UnicodeDecodeError) as error:
         source.problems.append(Problem(source.path, 0, "", f"cannot be read as UTF-8 text ({error})"))
         return source

@@ -65,7 +65,7 @@ class Table:
     """Which pairs of proved classes are equal, different or open at one level, as one bit mask for each class."""
 
     def __init__(self, known: Knowledge, nodes: list[Node], level: str, slot: str):
-        self.level, self.home, self.sizes = level, {}, []
+        self.known, self.level, self.slot, self.home, self.sizes = known, level, slot, {}, []
         ids = [node.id for node in nodes]
         for id in ids:
             if id not in self.home:
@@ -107,8 +107,11 @@ class Table:
         return self.different[i] | self.equal[i] | self.never[i] | 1 << i
 
     def is_open(self, a: str, b: str) -> bool:
-        i, j = self.home[a], self.home[b]
-        return not self._decided(i) >> j & 1
+        """Whether the pair itself is neither in one class nor known to differ."""
+        known = self.known
+        if self.home[a] == self.home[b] or known.home(a, self.level, self.slot) is known.home(b, self.level, self.slot):
+            return False
+        return known.refutation(a, b, self.level, self.slot) is None
 
     def gain(self, a: str, b: str) -> int:
         """Count the open pairs of nodes, this one included, that equality of these two would decide here."""

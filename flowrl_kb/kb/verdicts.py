@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flowrl_kb.errors import Problem
-from flowrl_kb.kb.schema import About, Card, Level, Slot
+from flowrl_kb.kb.schema import About, Card, Level, Limit, Slot
 
 SCHEMA = 1
 
@@ -50,13 +50,10 @@ class Mutation(Record):
         super().__init__(**({"from_": data.pop("from")} if "from" in data else {}), **data)
 
 
-class MeasuredLimit(Record):
+class MeasuredLimit(Limit):
     """The limit that was extrapolated, with the residual at each finite value of its parameter."""
 
-    parameter: str
-    value: str | int | float
-    order: str | int | float | None = None
-    points: dict[str, Any] = {}
+    points: dict[str, float] = {}
 
 
 class Pair(Record):

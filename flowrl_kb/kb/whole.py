@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flowrl_kb.kb.facts import Proof, weakest
 from flowrl_kb.kb.levels import CLASSED, UNGRADED
@@ -19,8 +18,7 @@ State = Literal["same", "different", "open"]
 LAW = "same-executed-law"
 
 
-@dataclass(frozen=True)
-class SlotState:
+class SlotState(NamedTuple):
     """Whether a pair agrees in one slot at one level, and how that is known."""
 
     slot: str
@@ -29,8 +27,7 @@ class SlotState:
     proof: Proof | None = None
 
 
-@dataclass(frozen=True)
-class Whole:
+class Whole(NamedTuple):
     """Whether two methods are the same method at one level."""
 
     level: str
@@ -98,6 +95,16 @@ def whole(kb: KB, a: Node, b: Node, level: str) -> Whole:
     return _made(level, state, states, ())
 
 
+def same(kb: KB, a: Node, b: Node, level: str) -> Whole | None:
+    """Return the statement that two methods are the same, or None; most pairs already part in the actor."""
+    known = knowledge(kb)
+    enough = (level, *(arrow.from_ for arrow in known.arrows.joint if arrow.to == level))
+    if not any(known.home(a.id, one) is known.home(b.id, one) for one in enough):
+        return None
+    found = whole(kb, a, b, level)
+    return found if found.state == "same" else None
+
+
 def _law(kb: KB, a: Node, b: Node) -> Whole:
     """One law by a rule about laws, or by the joint arrow: the same target and acting, under its assumptions."""
     direct = slot_state(kb, a, b, LAW, "actor")
@@ -151,17 +158,9 @@ def sentence(found: list[Whole]) -> str:
 
 def classes(kb: KB, level: str) -> list[set[str]]:
     """Return the classes of whole methods: a node joins a class when it is the same as every member."""
-    known = knowledge(kb)
-    enough = {level, *(arrow.from_ for arrow in known.arrows.joint if arrow.to == level)}
     found: list[set[str]] = []
-
-    def same(a: str, b: str) -> bool:
-        if not any(known.home(a, one) is known.home(b, one) for one in enough):
-            return False  # most pairs already part in the actor
-        return whole(kb, kb.nodes[a], kb.nodes[b], level).state == "same"
-
     for node in kb.nodes.values():
-        home = next((c for c in found if all(same(member, node.id) for member in c)), None)
+        home = next((c for c in found if all(same(kb, kb.nodes[member], node, level) for member in c)), None)
         if home is None:
             found.append({node.id})
         else:

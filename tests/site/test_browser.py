@@ -151,3 +151,22 @@ def test_text_and_marks_can_be_read_in_both_schemes(visit, scheme):
         assert page.evaluate(CONTRAST, selector) >= 4.5, selector
     underline = page.locator("table.kb a").first.evaluate("a => getComputedStyle(a).textDecorationLine")
     assert underline == "underline"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_verdict_matrix_can_be_read_in_both_schemes(visit, kb, scheme):
+    page = visit("relations.html", color_scheme=scheme)
+    first = page.locator("svg.kb-matrix").first
+    names = first.locator("g.kb-cell title").all_text_contents()
+    assert len(names) == len(kb.cards) * (len(kb.cards) - 1) // 2 and all(": " in name for name in names)
+    fills = page.evaluate(
+        """() => {
+          const mark = document.querySelector('.kb-cell-different text');
+          const tag = '<span id="probe" style="color:' + getComputedStyle(mark).fill + '">x</span>';
+          document.body.insertAdjacentHTML('beforeend', tag);
+          return [...document.querySelectorAll('.kb-cell rect')].map(r => getComputedStyle(r).fill);
+        }"""
+    )
+    assert page.evaluate(CONTRAST, "#probe") >= 4.5 and len(set(fills)) > 1
+    first.locator("a").first.click()
+    assert "/methods/" in page.url and visit.trouble == []

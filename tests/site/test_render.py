@@ -6,7 +6,8 @@ import pytest
 
 from flowrl_kb.kb import render
 from flowrl_kb.kb.project import placements
-from flowrl_kb.kb.render import chart, completeness, evidence, html, method, relations, rule, settings
+from flowrl_kb.kb.render import chart, completeness, evidence, html, matrix, method, relations, rule, settings
+from flowrl_kb.kb.schema import Witness
 from flowrl_kb.kb.verdicts import Verdicts
 
 
@@ -152,3 +153,67 @@ def test_every_generated_page_is_self_contained_text(kb):
     for path, text in render.pages(kb).items():
         assert path.endswith(".md") and text.startswith("---\ntitle:"), path
         assert '"@/' not in text, path
+
+
+def world_of_witnesses(kb, figure=0.25, passed=True):
+    witness = {
+        "id": "two-modes",
+        "name": "Two <modes>",
+        "statement": "They differ.",
+        "problem": "One state:\n$$p=1-2^{-N}$$\nof $N$.",
+        "measure": "Total variation.",
+        "separates": ({"a": "acting=rank", "b": "acting=noise", "level": "same-executed-law", "slot": "acting"},),
+        "at_least": 0.2,
+        "certificate": "two_modes",
+    }
+    result = {"id": "two-modes", "figure": figure, "control_figure": 0.0, "passed": passed}
+    witnesses = {"two-modes": Witness.model_validate(witness)}
+    return replace(kb, witnesses=witnesses, verdicts=verdicts(witnesses=[result]))
+
+
+def test_a_witness_has_a_page_with_its_figure_and_pairs(kb):
+    made = render.pages(world_of_witnesses(kb))
+    page = made["witnesses/two-modes.md"]
+    assert "0.25, at least 0.2" in page and "$$\np=1-2^{-N}\n$$" in page and "<code>acting=rank</code>" in page
+    ranked, noisy = (kb.query(f"acting={value}").satisfies for value in ("rank", "noise"))
+    assert page.count('<th scope="row"><a href="../methods/') == len(ranked) * len(noisy) > 0
+    assert "two-modes" in made["witnesses/index.md"] and "two-modes" in made["relations.md"]
+    assert "../witnesses/two-modes.html" in made[f"methods/{ranked[0]}.md"]
+    assert "witnesses/two-modes.html" in render.addresses(world_of_witnesses(kb))
+    assert "No <a" in render.pages(replace(kb, witnesses={}))["witnesses/index.md"]
+
+
+def test_a_failed_witness_separates_nothing(kb):
+    made = render.pages(world_of_witnesses(kb, 0.1, passed=False))
+    assert "No pair of catalogued methods" in made["witnesses/two-modes.md"]
+    assert "witness failed" in made["relations.md"]
+
+
+def test_the_matrix_shows_the_verdicts(kb):
+    pairs = [
+        {"a": "sdac", "b": "dql", "level": "same-update-at-old", "verdict": "different"},
+        {"a": "sdac", "b": "qsm", "level": "same-update", "verdict": "equal"},
+        {"a": "sdac", "b": "dac", "level": "same-update", "verdict": "undecided"},
+    ]
+    shown = replace(kb, rules={}, verdicts=verdicts(pairs=pairs))
+
+    def words(a, b):
+        return matrix.cell(shown, shown.nodes[a], shown.nodes[b], "actor")
+
+    assert words("sdac", "dql") == ("different", "different at same-update-at-old")
+    assert words("sdac", "qsm") == ("same-update", "certified equal at same-update")
+    assert words("dac", "sdac").kind == "undecided" and words("dql", "qsm").kind == "not-compared"
+    assert words("sdac", "sac").kind == "not-comparable"
+    svg = matrix.picture(shown, "actor")
+    n = len(kb.cards)
+    assert svg.split("kb-matrix-legend")[0].count("<title>") == n * (n - 1) // 2
+    assert "<title>sdac and dql, actor: different at same-update-at-old</title>" in svg
+    assert "\n\n" not in svg  # a blank line would end the block of HTML
+    for kind in ("undecided", "same-update", "different", "not-compared"):
+        assert svg.count(f"kb-cell-{kind}") == svg.split("</svg>\n</div>")[0].count(f"kb-cell-{kind}") + 1, kind
+
+
+def test_the_ledger_never_calls_a_method_another_name_for_an_earlier_one(kb):
+    page = render.pages(kb)["ledger.md"]
+    assert "renamed" not in page and all(f"methods/{card}.html" in page for card in kb.cards)
+    assert f"{len(kb.cards)} cards of" in page
