@@ -32,6 +32,8 @@ def certify(
     for node in chosen:
         if not laws and (force or not _fresh(data, node, mutations)):
             failed += _certify_one(kb, node, mutations, data)
+        if not laws:
+            failed += _stationary(node, data, force)
         if laws:
             _law(kb, node, data, force)
         if write:
@@ -108,6 +110,23 @@ def _certify_one(kb: KB, node: Node, mutations: bool, data: dict[str, Any]) -> l
     return [f"{row['method']}:{row['slot']}" for row in certificates if row["verdict"] == "different"]
 
 
+def _stationary(node: Node, data: dict[str, Any], force: bool) -> list[str]:
+    from flowrl_kb.certify import stationarity
+    from flowrl_kb.certify.store import code_hash, replaced
+
+    now = {"card_hash": card_hash(node.card), "code_hash": code_hash(node.id)}
+    stored = [row for row in data["stationarity"] if row["method"] == node.id]
+    if not force and stored and all(row[name] == value for row in stored for name, value in now.items()):
+        return []
+    row = stationarity.certify(node)
+    if row is None:
+        return []
+    data["stationarity"] = replaced(data["stationarity"], [row | now], lambda r: r["method"] == node.id)
+    note = f"residual {row['worst_residual']:.3f} < {row['upper_bound']:.3f}; control {row['control']['verdict']}"
+    print(f"{node.id} actor at the {row['field']}: {row['verdict']} ({note})", flush=True)
+    return [f"{node.id}:stationarity"] if row["verdict"] == "moving" else []
+
+
 def _pairs_hash(kb: KB) -> str:
     from flowrl_kb.certify.store import code_hash
 
@@ -116,8 +135,9 @@ def _pairs_hash(kb: KB) -> str:
 
 def _pairs(kb: KB, data: dict[str, Any]) -> None:
     from flowrl_kb.certify import pairs
+    from flowrl_kb.certify.stationarity import shared_targets
 
-    rows = []
+    rows = list(shared_targets(kb, data["stationarity"]))
     for row in pairs.table(kb):
         rows.append(row)
         if row["verdict"] != "different":

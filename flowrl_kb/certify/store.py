@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from flowrl_kb.certify import compare, moments, subject
+from flowrl_kb.certify import compare, exact, moments, stationarity, subject
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.verdicts import SCHEMA
 
@@ -18,7 +18,7 @@ from flowrl_kb.kb.verdicts import SCHEMA
 def code_hash(*names: str) -> str:
     """16 hex digits of all sources that the certificates of the named published modules depend on."""
     parts = [subject.code_hash(), *(subject.code_hash(name) for name in names)]
-    judged = [subject.code_of(Path(module.__file__)) for module in (compare, moments)]
+    judged = [subject.code_of(Path(module.__file__)) for module in (compare, moments, exact, stationarity)]
     return hashlib.sha256("".join(parts + judged).encode()).hexdigest()[:16]
 
 
@@ -28,7 +28,7 @@ def path(kb: KB) -> Path:
 
 def read(kb: KB) -> dict[str, Any]:
     """The stored verdicts as plain data, or an empty set."""
-    empty = {key: [] for key in ("certificates", "mutations", "pairs", "identities", "witnesses", "laws")}
+    empty = {key: [] for key in ("certificates", "mutations", "stationarity", "pairs", "identities", "witnesses", "laws")}
     if not path(kb).exists():
         return {"schema": SCHEMA, "made": {}, **empty}
     return {**empty, **json.loads(path(kb).read_text(encoding="utf-8"))}

@@ -50,6 +50,18 @@ class Mutation(Record):
         super().__init__(**({"from_": data.pop("from")} if "from" in data else {}), **data)
 
 
+class Stationarity(Record):
+    """Whether the published actor loss is at rest at the field that the card predicts."""
+
+    method: str
+    field: str
+    verdict: Literal["stationary", "moving", "undecided"]
+    worst_residual: float | None = None
+    margin: float | None = None
+    candidates: dict[str, float] = {}
+    control: dict[str, Any] | None = None
+
+
 class MeasuredLimit(Limit):
     """The limit that was extrapolated, with the residual at each finite value of its parameter."""
 
@@ -111,6 +123,7 @@ class Verdicts(Record):
     made: dict[str, Any] = {}
     certificates: tuple[Certificate, ...] = ()
     mutations: tuple[Mutation, ...] = ()
+    stationarity: tuple[Stationarity, ...] = ()
     pairs: tuple[Pair, ...] = ()
     identities: tuple[Identity, ...] = ()
     witnesses: tuple[WitnessResult, ...] = ()

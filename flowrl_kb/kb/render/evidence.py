@@ -12,6 +12,7 @@ from flowrl_kb.kb.relations import knowledge
 from flowrl_kb.kb.render import html
 from flowrl_kb.kb.render.html import esc, link
 from flowrl_kb.kb.schema import SLOTS, Card
+from flowrl_kb.kb.verdicts import Stationarity
 from flowrl_kb.kb.whole import trained
 
 if TYPE_CHECKING:
@@ -27,6 +28,19 @@ NOT_COMPARED = (
 
 def figure(number: float | None) -> str:
     return "not recorded" if number is None else f"{number:.3g}"
+
+
+def _at_rest(found: Stationarity) -> str:
+    """Say whether the loss rests at the predicted field, and how its bias falls with the number of candidates."""
+    bias = ""
+    if found.candidates:
+        steps = ", ".join(f"{figure(r)} at {k}" for k, r in found.candidates.items())
+        bias = f" in the limit of infinitely many candidates (residual {steps})"
+    control = figure(found.control["worst_residual"]) if found.control else "none"
+    return html.para(
+        f"The published actor loss is {html.badge(found.verdict)} at the {esc(found.field)}{esc(bias)}: residual "
+        f"{figure(found.worst_residual)}, margin {figure(found.margin)}; at a wrong field {control}."
+    )
 
 
 def certificates(kb: KB, card: Card) -> str:
@@ -55,6 +69,7 @@ def certificates(kb: KB, card: Card) -> str:
             rows,
         )
     )
+    blocks += [_at_rest(one) for one in kb.verdicts.stationarity if one.method == card.id]
     tried = [m for m in kb.verdicts.mutations if m.method == card.id]
     rows = [
         (
