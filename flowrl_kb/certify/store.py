@@ -28,7 +28,8 @@ def path(kb: KB) -> Path:
 
 def read(kb: KB) -> dict[str, Any]:
     """The stored verdicts as plain data, or an empty set."""
-    empty = {key: [] for key in ("certificates", "mutations", "stationarity", "pairs", "identities", "witnesses", "laws")}
+    lists = ("certificates", "mutations", "stationarity", "pairs", "identities", "witnesses", "laws")
+    empty = {key: [] for key in lists}
     if not path(kb).exists():
         return {"schema": SCHEMA, "made": {}, **empty}
     return {**empty, **json.loads(path(kb).read_text(encoding="utf-8"))}

@@ -20,6 +20,8 @@ STATUS = {
     "undecided": ("?", "the certificate did not decide"),
     "declared": ("¶", "claimed by a card, neither proved nor certified"),
     "not-separated": ("≈", "the certificate cannot tell the values apart"),
+    "stationary": ("=", "the expected gradient vanishes at the predicted field"),
+    "moving": ("≠", "the expected gradient does not vanish at the predicted field"),
     "passed": ("✓", "the identity holds and its control fails"),
     "failed": ("✗", "the identity does not hold numerically"),
     "agrees": ("✓", "computed and published placement agree"),
