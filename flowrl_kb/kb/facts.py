@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from flowrl_kb.kb.evaluate import YES, condition
 from flowrl_kb.kb.levels import UNGRADED
 from flowrl_kb.kb.nodes import Node
-from flowrl_kb.kb.schema import UNKNOWN, Rule
+from flowrl_kb.kb.schema import UNKNOWN
+from flowrl_kb.kb.statements import Rule
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB

@@ -11,7 +11,8 @@ from flowrl_kb.kb.contradictions import matters
 from flowrl_kb.kb.levels import CLASSED
 from flowrl_kb.kb.reduction import redundant_rules
 from flowrl_kb.kb.relations import Knowledge, knowledge
-from flowrl_kb.kb.schema import SLOTS, FindingKind
+from flowrl_kb.kb.schema import SLOTS
+from flowrl_kb.kb.statements import FindingKind
 from flowrl_kb.kb.unsettled import open_pairs
 
 if TYPE_CHECKING:

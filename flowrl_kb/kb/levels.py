@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from flowrl_kb.kb.schema import Arrow
+from flowrl_kb.kb.statements import Arrow
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB

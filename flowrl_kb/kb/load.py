@@ -14,8 +14,9 @@ from flowrl_kb.errors import DataError, Problem, unknown
 from flowrl_kb.kb import checks, verdicts
 from flowrl_kb.kb.explain import explain
 from flowrl_kb.kb.nodes import Node, of_card
-from flowrl_kb.kb.schema import Arrow, Axis, Card, Constraint, OpenReason, Projection, Rule, Term, Witness
+from flowrl_kb.kb.schema import Axis, Card, Constraint, Projection, Term
 from flowrl_kb.kb.source import Loc, Source, read
+from flowrl_kb.kb.statements import Arrow, OpenReason, Rule, Witness
 from flowrl_kb.kb.verdicts import Verdicts
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flowrl_kb.errors import Problem
-from flowrl_kb.kb.schema import About, Card, Level, Limit, Slot
+from flowrl_kb.kb.schema import About, Card, Level, Slot
+from flowrl_kb.kb.statements import Limit
 
 SCHEMA = 1
 

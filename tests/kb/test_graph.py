@@ -10,7 +10,7 @@ from flowrl_kb.kb.findings import findings, stale_reasons
 from flowrl_kb.kb.levels import CLASSED, Arrows
 from flowrl_kb.kb.reduction import redundant_rules, shown
 from flowrl_kb.kb.relations import Knowledge, knowledge
-from flowrl_kb.kb.schema import Arrow
+from flowrl_kb.kb.statements import Arrow
 from flowrl_kb.kb.unsettled import open_pairs
 
 NODES = tuple("abcde")

@@ -7,7 +7,7 @@ import pytest
 from flowrl_kb.kb import render
 from flowrl_kb.kb.project import placements
 from flowrl_kb.kb.render import chart, completeness, evidence, html, matrix, method, relations, rule, settings
-from flowrl_kb.kb.schema import Witness
+from flowrl_kb.kb.statements import Witness
 from flowrl_kb.kb.verdicts import Verdicts
 
 

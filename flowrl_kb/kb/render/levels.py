@@ -9,7 +9,8 @@ from flowrl_kb.kb.levels import LEVELS, MEANING
 from flowrl_kb.kb.relations import knowledge
 from flowrl_kb.kb.render import html
 from flowrl_kb.kb.render.html import esc, link
-from flowrl_kb.kb.schema import SLOTS, Arrow
+from flowrl_kb.kb.schema import SLOTS
+from flowrl_kb.kb.statements import Arrow
 from flowrl_kb.kb.whole import LAW, classes, sentence, whole
 
 if TYPE_CHECKING:

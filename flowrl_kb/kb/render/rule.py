@@ -9,7 +9,7 @@ from flowrl_kb.kb.levels import MEANING
 from flowrl_kb.kb.relations import knowledge
 from flowrl_kb.kb.render import html
 from flowrl_kb.kb.render.html import esc, link
-from flowrl_kb.kb.schema import Rule
+from flowrl_kb.kb.statements import Rule
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB

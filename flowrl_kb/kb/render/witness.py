@@ -9,7 +9,7 @@ from flowrl_kb.kb.relations import knowledge
 from flowrl_kb.kb.render import html, rule
 from flowrl_kb.kb.render.html import esc, link
 from flowrl_kb.kb.render.rule import derivation, figure
-from flowrl_kb.kb.schema import Witness
+from flowrl_kb.kb.statements import Witness
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
