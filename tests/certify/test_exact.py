@@ -1,0 +1,83 @@
+"""Exact fields against dense quadrature on a grid, which shares nothing with the Gauss-Hermite rule."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flowrl_kb.certify import exact, presentation, stationarity, subject
+from flowrl_kb.certify import laboratory as lab
+from flowrl_kb.certify.moments import Moments
+from flowrl_kb.kb.load import load
+
+KB = load()
+SCENE = lab.scenario(2, 0.8, 0.6)
+S, X = np.array([0.3, -0.6], np.float32), np.array([0.4, -0.2], np.float32)
+
+
+def by_grid(temperature, path, t, x=X, head=None):
+    """E[eps | x] under exp(Q / lambda) N(x; alpha a, sigma^2) on 801 x 801 actions."""
+    axis = np.linspace(-5.0, 5.0, 801)
+    a = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
+    c = SCENE.critic
+    centre = c.centre + c.slope @ S
+    kernel = np.exp(-0.5 * ((a[:, None] - centre) ** 2).sum(-1) / c.width**2)
+    q = kernel @ c.height.T - 0.5 * c.curvature * (a**2).sum(-1, keepdims=True) + a @ c.tilt.T + c.offset
+    q = q.min(1) if head is None else q[:, head]
+    alpha, sigma = float(path.alpha(t)), float(path.sigma(t))
+    eps = (x - alpha * a) / sigma
+    log_p = q / temperature - 0.5 * (eps**2).sum(1)
+    p = np.exp(log_p - log_p.max())
+    return (p[:, None] * eps).sum(0) / p.sum()
+
+
+@pytest.mark.parametrize("name", ["vp", "linear"])
+@pytest.mark.parametrize("snr", [-2.5, 0.0, 3.0])
+def test_the_boltzmann_field_is_the_posterior_mean_on_a_grid(name, snr):
+    path = presentation.lab_path(name)
+    t = jnp.asarray(presentation._LEVEL_OF[name](jnp.asarray(snr)))
+    got = exact.boltzmann(0.5, "critic", SCENE, path)(jnp.asarray(X), t, jnp.asarray(S))
+    np.testing.assert_allclose(got, by_grid(0.5, path, t), atol=8e-3)  # the kink of the smaller head, see exact.NODES
+    assert np.abs(got - by_grid(0.75, path, t)).max() > 2e-2, "another temperature would pass as well"
+    if snr >= 0:  # closer to pure noise the field hardly depends on the head
+        assert np.abs(got - by_grid(0.5, path, t, head=0)).max() > 2e-2, "one head alone would pass as well"
+
+
+def test_the_naive_field_follows_finite_differences_of_the_mean_head():
+    path, t, step = presentation.lab_path("vp"), jnp.asarray(0.4), 1e-2
+    heads = lab.q_heads(SCENE.critic)
+    slope = []
+    for i in range(2):
+        e = step * np.eye(2, dtype=np.float32)[i]
+        up, down = (float(jnp.mean(heads(jnp.asarray(S), jnp.asarray(X + k * e)))) for k in (1.0, -1.0))
+        slope.append((up - down) / (2 * step))
+    got = exact.naive(0.5, "critic", "uniform", True, False, SCENE, path)(jnp.asarray(X), t, jnp.asarray(S))
+    np.testing.assert_allclose(got, -float(path.sigma(t)) * np.array(slope) / 0.5, atol=2e-3)
+
+
+def test_predictions_follow_coordinates_and_not_names():
+    named = {id: stationarity.predicted(KB.nodes[id]) for id in KB.cards}
+    assert named["sdac"].limit and named["idem"].limit
+    assert named["sdac"].name.startswith("Boltzmann") and named["qsm"].name == "naive field, reference uniform"
+    assert named["dac"].name == "naive field, reference fixed" and named["idql"].name == "field of the data"
+    assert all(named[id] is None for id in ("dql", "dppo", "fpo", "fql", "sac", "ppo", "dpmd", "qipo"))
+
+
+def test_the_intercept_of_a_known_curve_is_found():
+    counts = stationarity.CANDIDATES
+    truth = lambda k: 0.3 + 2.0 / k - 5.0 / k**2  # noqa: E731
+    points = [Moments(1, np.full((1, 1, 1), truth(k)), np.full((1, 1, 1, 1), 1e-6)) for k in counts]
+    mean, covariance = stationarity._extrapolated(points, counts)
+    assert abs(mean.item() - 0.3) < 1e-9 and covariance.item() > 1e-6
+
+
+def test_a_loss_moves_at_a_wrong_field_and_rests_at_its_own():
+    """QSM is the cheapest: few replicates already separate its own field from one of another temperature."""
+    node = KB.nodes["qsm"]
+    prediction = stationarity.predicted(node)
+    hyper = subject.laboratory_hyper(node)
+    base = subject.fingerprint(node, "actor").take(64)
+    size = np.sqrt(np.sum(base.mean**2))
+    own = stationarity._at(node, prediction.name, prediction.field, hyper, 64)
+    wrong = stationarity._at(node, "control", prediction.control, hyper, 64)
+    assert np.sqrt(np.sum(own.mean**2)) < 1e-4 * size
+    assert np.sqrt(np.sum(wrong.mean**2)) > 0.1 * size
