@@ -114,6 +114,24 @@ def reciprocal(task: Bandit, *, temperature: float, over: Grid | None = None) ->
     return Law(nu.grid, mass / jnp.sum(mass))
 
 
+def noisy_maximiser(
+    task: Bandit, *, target_entropy: float, noise_std: float, actor_noise_std: float, over: Grid | None = None
+) -> Law:
+    """N(a*, sigma^2 I), a* the maximiser of r * N(0, sigma_actor^2 I): the target of Q alone, acting with added noise.
+
+    The trained factor of both noises settles where the entropy of executed actions is d target_entropy:
+    log sigma = target_entropy - log(2 pi e) / 2, and sigma_actor = sigma actor_noise_std / noise_std. Smoothing makes
+    bumps wider, w^2 + sigma_actor^2, and lower, by (w^2 / (w^2 + sigma_actor^2))^(d/2). a* is taken on the grid.
+    """
+    over = over or grid(task.d)
+    sigma = jnp.exp(target_entropy) / jnp.sqrt(2.0 * jnp.pi * jnp.e)
+    wide = task.width**2 + (sigma * actor_noise_std / noise_std) ** 2
+    lower = task.heights * (task.width**2 / wide) ** (task.d / 2)
+    smooth = bandits.reward(task._replace(heights=lower, width=jnp.sqrt(wide)), over.points)
+    away = jnp.sum(jnp.square(over.points - over.points[jnp.argmax(smooth)]), axis=-1)
+    return _normalised(over, -0.5 * away / sigma**2)
+
+
 PREDICTORS = {
     "behaviour": behaviour,
     "boltzmann": boltzmann,
@@ -121,10 +139,11 @@ PREDICTORS = {
     "best-of-n": best_of_n,
     "linear": linear,
     "reciprocal": reciprocal,
+    "noisy-maximiser": noisy_maximiser,
 }
 """The laws that a card's `law.predictor` may name."""
 
-EXECUTED = ("best-of-n",)
+EXECUTED = ("best-of-n", "noisy-maximiser")
 """Predictors that describe the executed action; the others describe the generator."""
 
 
@@ -185,6 +204,4 @@ def total_variation(law: Law, x: Array, bins: int = 30) -> Array:
         flat = sum(index[:, i] * bins**i for i in range(d))
         return jnp.zeros(bins**d).at[flat].add(weights)
 
-    return 0.5 * jnp.sum(
-        jnp.abs(coarse(law.grid.points, law.mass) - coarse(x, jnp.full(len(x), 1.0 / len(x))))
-    )
+    return 0.5 * jnp.sum(jnp.abs(coarse(law.grid.points, law.mass) - coarse(x, jnp.full(len(x), 1.0 / len(x)))))

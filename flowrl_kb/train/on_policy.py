@@ -190,6 +190,22 @@ class OnPolicyRun:
         self.updates = int(state["counters"][0])
 
 
+def bandit_round(agent: Agent, task: Bandit) -> Callable[[State, Key, Array], tuple[State, dict[str, Array]]]:
+    """One roll-out of one-step episodes and its updates: (state of one seed, key, updates before) -> state, metrics."""
+    n, scale = agent.training["rollout"] * agent.training["envs"], agent.training["reward_scale"]
+    explore, improve = explorer(agent), improver(agent)
+
+    def one(state: State, key: Key, step: Array) -> tuple[State, dict[str, Array]]:
+        k_explore, k_improve = jax.random.split(key)
+        found = explore(state, bandits.states((n,)), k_explore)
+        r = scale * bandits.reward(task, found.a)
+        value = agent.trainer.models(state).value(found.s)
+        data = found._replace(reward=r, advantage=r - value, returns=r)
+        return improve(state, data, k_improve, step)
+
+    return one
+
+
 class OnPolicyBanditRun:
     """An on-policy run on a bandit as `drive.Run`: one-step episodes, several seeds at once; steps are updates."""
 
@@ -198,20 +214,9 @@ class OnPolicyBanditRun:
     def __init__(self, agent: Agent, task: Bandit, seeds: int, seed: int):
         self.step, self.task = 0, task
         self.round = agent.training["epochs"] * agent.training["minibatches"]
-        n, scale = agent.training["rollout"] * agent.training["envs"], agent.training["reward_scale"]
-        explore, improve = explorer(agent), improver(agent)
         key, self.key = jax.random.split(jax.random.key(seed))
         self.carry = jax.jit(jax.vmap(agent.trainer.init))(jax.random.split(key, seeds))
-
-        def one(state: State, key: Key, step: Array) -> tuple[State, dict[str, Array]]:
-            k_explore, k_improve = jax.random.split(key)
-            found = explore(state, bandits.states((n,)), k_explore)
-            r = scale * bandits.reward(task, found.a)
-            value = agent.trainer.models(state).value(found.s)
-            data = found._replace(reward=r, advantage=r - value, returns=r)
-            return improve(state, data, k_improve, step)
-
-        self._round = jax.jit(jax.vmap(one, in_axes=(0, 0, None)), donate_argnums=0)
+        self._round = jax.jit(jax.vmap(bandit_round(agent, task), in_axes=(0, 0, None)), donate_argnums=0)
         self._reward = jax.jit(partial(expected_reward, task))
         self._sample = sampler(agent.trainer, agent.method, SAMPLES)
 

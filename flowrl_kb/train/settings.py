@@ -160,12 +160,15 @@ def on_bandit(settings: Settings, steps: int) -> Settings:
     training |= {"envs": 32, "replay": 16_384, "decay_steps": steps, "waves": WAVES}
     for name in [n for n in training if n.endswith(("_hidden", "_learning_rate"))]:
         del training[name]
-    if settings.coordinates.get("setting") == "on-policy":
-        # Ratios leave the clip at ten times this rate, and the unbounded surrogate of FPO then diverges.
+    if settings.coordinates.get("source") == "previous":
+        # The target moves with the policy. At ten times this rate DPMD loses its spread before its mean has arrived,
+        # and ratios leave the clip, where the unbounded surrogate of FPO diverges.
         training["learning_rate"] = 3e-4
-        training |= {"envs": 1, "rollout": 1024, "minibatches": 4, "epochs": min(training["epochs"], 5), "old_every": 0}
         said = [word for word in said if not word.startswith("learning_rate")]
-        said.append(f"learning_rate 0.0003, rollout 1024, minibatches 4, epochs {training['epochs']}")
+        said.append("learning_rate 0.0003")
+    if settings.coordinates.get("setting") == "on-policy":
+        training |= {"envs": 1, "rollout": 1024, "minibatches": 4, "epochs": min(training["epochs"], 5), "old_every": 0}
+        said.append(f"rollout 1024, minibatches 4, epochs {training['epochs']}")
     return settings._replace(hyper=hyper, training=training, preset="bandit preset: " + ", ".join(said))
 
 

@@ -72,9 +72,9 @@ def make(
 
     Each trained object takes the gradient of its own loss with respect to its own parameters; every other object is a
     constant. Later objects in `order` see the new parameters of earlier ones. Adam; moving averages
-    target <- target + rho (online - target) after every update; `old` follows the actor every `old_every` updates
-    (0: never; the roll-out loop then calls `refresh`). `decay_steps` (None: constant) lets learning rates fall to 5 %
-    along a cosine over so many updates.
+    target <- target + rho (online - target) after every update; `old` becomes the actor before every `old_every`-th
+    update (0: never; the roll-out loop then calls `refresh`). `decay_steps` (None: constant) lets learning rates fall
+    to 5 % along a cosine over so many updates.
 
     Arguments: `shapes` by object; `training` with learning_rate, target_rate, actor_every, old_every, gradient_norm, of
     which all but the periods may also be given for one object by its prefix (`critic_learning_rate`); `fixed` exact
@@ -134,7 +134,10 @@ def make(
 
     def update(state: State, batch: Batch, key: Key, step: Array) -> tuple[State, dict[str, Array]]:
         report: dict[str, Array] = {}
-        before = state.params["actor"]
+        renewal = training.get("old_every", 1)
+        if renewal:
+            keep = lambda old, actor: jnp.where(step % renewal == 0, actor, old)  # noqa: E731
+            state = state._replace(old=jax.tree.map(keep, state.old, state.params["actor"]))
         keys = jax.random.split(key, len(names))
         for name, key_of in zip(names, keys, strict=True):
             every = period(name)
@@ -148,11 +151,7 @@ def make(
                 state, metrics = run(state)
             report |= metrics
         targets = {name: follow(name, state.targets[name], state.params[name]) for name in averaged}
-        old, renewal = state.old, training.get("old_every", 1)
-        if renewal:
-            # With period one the previous iterate is the actor before this update.
-            old = jax.tree.map(lambda o, b: jnp.where(step % renewal == 0, b, o), old, before)
-        return state._replace(targets=targets, old=old), report
+        return state._replace(targets=targets), report
 
     return Trainer(init, update, models)
 
