@@ -182,7 +182,7 @@ def inspect_loss(bound: Bound, setting: Setting) -> set[str]:
     seen: set[str] = {name for name in bound.reads.values() if name in OF_PREVIOUS}
     scene = jax.tree.map(lambda leaf: leaf[0], lab.drifted(setting.dim))
     # Tracing only: actions of the previous policy are there, whichever the loss will be given.
-    shown = setting._replace(data="previous", sampler="stochastic" if setting.policy == "field" else setting.sampler)
+    shown = setting._replace(data="previous")
 
     def value(theta: Array, key: Key) -> Array:
         batch = _Watched(presentation.batch(shown, scene, key, 8))

@@ -99,7 +99,8 @@ def placed(kb: KB, cell: Mapping[str, str]) -> dict[str, Any]:
                 "level": fact.level,
                 "slot": fact.slot,
                 "rule": fact.source,
-                "assuming": list(fact.assumptions),
+                "assuming": list(kb.rules[fact.source].assumptions),
+                "conditional": list(fact.assumptions[len(kb.rules[fact.source].assumptions) :]),
                 "limit": fact.limit,
             }
             for fact in proved
@@ -117,8 +118,11 @@ def lines(found: dict[str, Any]) -> list[str]:
     for row in found["nearest"]:
         axes = ", ".join(f"{axis} {yours} / {theirs}" for axis, (yours, theirs) in row["differs"].items())
         out.append(f"near {row['method']}: {axes or 'no known axis differs'}")
+    rules: dict[tuple[str, ...], list[str]] = {}
     for row in found["proved"]:
         limit = f" in the limit {row['limit']}" if row["limit"] else ""
         assuming = f", assuming {', '.join(row['assuming'])}" if row["assuming"] else ""
-        out.append(f"rule {row['rule']} proves {row['level']} of the {row['slot']} with {row['method']}{limit}{assuming}")
-    return out + ["" if found["proved"] else "no rule proves an equality with a catalogued method"]
+        said = (f"rule {row['rule']} proves {row['level']} of the {row['slot']} with ", limit + assuming)
+        rules.setdefault(said, []).append(row["method"])
+    out += [start + ", ".join(names) + end for (start, end), names in rules.items()]
+    return out if found["proved"] else [*out, "no rule proves an equality with a catalogued method"]

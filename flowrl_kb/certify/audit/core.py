@@ -25,8 +25,8 @@ from flowrl_kb.kb.load import KB, load
 LOOKS = (256, 1024)
 PROMISING = 0.15
 """An undecided comparison with a residual below this is worth more replicates."""
-FINALISTS, MOST = 2, 4096
-"""How many undecided candidates are recomputed, and with at most how many replicates."""
+FINALISTS, LAST_LOOKS = 2, (2048, 4096)
+"""How many undecided candidates are computed anew, and with how many replicates."""
 PATHS, DATA = ("vp", "ve", "linear"), ("behaviour", "previous")
 
 
@@ -141,16 +141,20 @@ def search(bound: Bound, user: Fingerprint, held: Held, rows: int, looks: Iterab
         if not any(promising(one.match) for one in found):
             break
     found.sort(key=order)
-    open_ = [one for one in found if promising(one.match)][:FINALISTS]
-    if open_ and not any(one.match.verdict == "equal" for one in found) and max(looks) >= LOOKS[-1]:
-        p = guarded(bound, lambda: user.take(MOST))
-        for one in open_:
-            update = atlas.compact(one.entry.fingerprint(subject_scenes(level)).take(MOST))
-            found[found.index(one)] = one._replace(match=best(p, update, rows))
+    if any(one.match.verdict == "equal" for one in found) or max(looks) < LOOKS[-1]:
+        return sorted(found, key=order)
+    finalists = sorted((one for one in found if promising(one.match)), key=order)[:FINALISTS]
+    for n in LAST_LOOKS if finalists else ():
+        p = guarded(bound, lambda n=n: user.take(n))
+        for one in finalists:
+            update = atlas.compact(one.entry.fingerprint(scenes_of(level)).take(n))
+            found = [f._replace(match=best(p, update, rows)) if f.entry is one.entry else f for f in found]
+        if not any(promising(f.match) for f in found if any(f.entry is one.entry for one in finalists)):
+            break
     return sorted(found, key=order)
 
 
-def subject_scenes(level: str) -> str:
+def scenes_of(level: str) -> str:
     return "at-old" if level.endswith("at-old") else "drifted"
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flowrl_kb.kb import terminal
-from flowrl_kb.kb.nodes import Node, distance
+from flowrl_kb.certify.audit.card import SEEN, draft
+from flowrl_kb.kb.nodes import Node, differences, distance
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
@@ -56,7 +57,6 @@ def assemble(kb: KB, bound, setting, way, candidates, held, found, held_old, at_
     for row in equal:
         levels[row["level"]].append(row["name"] + (", with the opposite sign" if row["opposite"] else ""))
     matched = [one.entry for one in (*found, *at_old) if one.match.verdict == "equal"]
-    by_name = {(row["name"], row["level"]): row for row in rows}
     shown = equal[:SHOWN] or [row for row in rows if row["level"] != "same-update-at-old"][:SHOWN]
     methods, cells = counts(kb, held.compared, point)
     missing = sorted({entry.name or words(kb, entry.cell) for entry in held.missing})
@@ -69,18 +69,12 @@ def assemble(kb: KB, bound, setting, way, candidates, held, found, held_old, at_
         convention=way.words,
         levels=levels,
         matches=shown,
-        nearest=nearest(kb, matched[0] if matched else None, rows, by_name),
+        nearest=nearest(kb, matched[0] if matched else None, rows),
         sentence=sentence(methods, cells, missing, held, held_old, bool(equal)),
         compared={"methods": methods, "cells": cells, "not compared": len(missing), "parts do not fit": held.unfit},
         not_compared=missing,
-        card=_card(kb, setting, [dict(entry.cell) for entry in matched]),
+        card=draft(kb, setting.policy, setting.path, [dict(entry.cell) for entry in matched]),
     )
-
-
-def _card(kb: KB, setting, matched: list[dict[str, str]]) -> str:
-    from flowrl_kb.certify.audit.card import draft
-
-    return draft(kb, setting.policy, setting.path, matched)
 
 
 def counts(kb: KB, compared, point) -> tuple[int, int]:
@@ -129,26 +123,22 @@ def describe(kb: KB, one, setting, bound) -> dict[str, Any]:
     }
 
 
-def nearest(kb: KB, matched, rows: list[dict[str, Any]], by_name) -> dict[str, Any] | None:
-    """The nearest named method: of a matched cell by its coordinates, otherwise by the residual."""
-    axes = [axis for axis in kb.axes.values() if axis.slot == "actor" and axis.id not in ("setting", "critic-output")]
-    named = [row for row in rows if row["kind"] == "method"]
-    if not named:
+def nearest(kb: KB, matched, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The nearest other method: by the coordinates of what matched, otherwise by the residual."""
+    named = {row["name"]: row for row in reversed(rows) if row["kind"] == "method"}
+    if matched is None:
+        row = min(named.values(), key=lambda row: (row["verdict"] == "different", row["residual"]), default=None)
+        return row and {"method": row["name"], "residual": row["residual"], "verdict": row["verdict"], "differs": {}}
+    axes = [axis for axis in kb.axes.values() if axis in kb.actor_axes or axis.id in SEEN]
+    equal = {row["name"] for row in rows if row["verdict"] == "equal"}
+    others = [kb.nodes[name] for name in named if name not in equal]
+    if not others:
         return None
-    if matched is None or matched.node:
-        others = [row for row in named if row["verdict"] != "equal"] if matched else named
-        row = others[0] if others else named[0]
-        differs = _differences(kb.nodes[row["name"]], matched.cell, axes) if matched else {}
-        return {"method": row["name"], "residual": row["residual"], "differs": differs}
-    pool = {row["name"] for row in named}
     ghost = Node("", next(iter(kb.cards.values())), None, matched.cell)
-    close = min((kb.nodes[name] for name in pool), key=lambda node: (distance(ghost, node, axes)[0], node.id))
-    row = by_name.get((close.id, "same-update")) or next(row for row in named if row["name"] == close.id)
-    return {"method": close.id, "residual": row["residual"], "differs": _differences(close, matched.cell, axes)}
-
-
-def _differences(node: Node, cell, axes) -> dict[str, list[str]]:
-    return {axis.id: [cell[axis.id], node[axis.id]] for axis in axes if cell[axis.id] != node[axis.id]}
+    close = min(others, key=lambda node: (distance(ghost, node, axes)[0], node.id))
+    differs = {d.axis.id: [d.a, d.b] for d in differences(ghost, close, axes)}
+    row = named[close.id]
+    return {"method": close.id, "residual": row["residual"], "verdict": row["verdict"], "differs": differs}
 
 
 def sentence(methods: int, cells: int, missing: list[str], held, held_old, any_match: bool) -> str:
@@ -185,7 +175,7 @@ def lines(report: Report) -> list[str]:
             out.append(f"    {name}: {yours} in yours, {theirs} in the comparison")
     if report.nearest:
         near = report.nearest
-        out += ["", f"nearest other method: {near['method']} (residual {near['residual']:.3f})"]
+        out += ["", f"nearest other method: {near['method']} ({near['verdict']}, residual {near['residual']:.3f})"]
         out += [f"  {axis}: {yours} here, {theirs} there" for axis, (yours, theirs) in near["differs"].items()]
     out += ["", report.sentence]
     if report.not_compared:
