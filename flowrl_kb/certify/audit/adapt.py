@@ -23,16 +23,21 @@ from flowrl_kb.parts.types import Array, Batch, Key, Loss, Models
 
 
 class Convention(NamedTuple):
-    """How the user counts time and points velocities; the laboratory has t = 0 clean and v = d x / d t."""
+    """How the user counts time and points velocities; the laboratory has t = 0 clean and v = d x / d t.
+
+    `flip_q` hands the loss -Q, -A and -V: a loss that then matches has the wrong sign before one of them.
+    """
 
     flip_t: bool = False
     flip_v: bool = False
+    flip_q: bool = False
 
     @property
     def words(self) -> str:
         time = "time counted from noise to data (1 - t)" if self.flip_t else ""
         sign = "velocity with the opposite sign" if self.flip_v else ""
-        return " and ".join(filter(None, (time, sign)))
+        value = "the sign of Q (and of advantages) turned round" if self.flip_q else ""
+        return " and ".join(filter(None, (time, sign, value)))
 
 
 CONVENTIONS = (Convention(), Convention(True), Convention(False, True), Convention(True, True))
@@ -43,7 +48,7 @@ class World:
     """What the laboratory hands to one call of the user's function, made when asked for."""
 
     def __init__(self, models: Models, batch: Batch, key: Key, way: Convention):
-        self.models, self.batch, self._way = models, batch, way
+        self.models, self.batch, self._way = (*_negated(models, batch), way) if way.flip_q else (models, batch, way)
         self.key, k_time, k_noise = jax.random.split(key, 3)
         self._k_time, self._k_noise = k_time, k_noise
 
@@ -94,7 +99,21 @@ class World:
         return self.models.actor.sample_with_log_prob(key, s)
 
     def smallest(self, critic: str) -> Callable[[Array, Array], Array]:
-        return lambda s, a: jnp.min(getattr(self.models, critic)(s, a), axis=0)
+        end = jnp.max if self._way.flip_q else jnp.min  # of -Q: minus the smallest head
+        return lambda s, a: end(getattr(self.models, critic)(s, a), axis=0)
+
+
+def _negated(models: Models, batch: Batch) -> tuple[Models, Batch]:
+    """Models and batch whose values have the opposite sign."""
+
+    def minus(function: Callable | None) -> Callable | None:
+        return function and (lambda *inputs: -function(*inputs))
+
+    named = ("critic", "target_critic", "value", "target_value")
+    turned = models._replace(**{name: minus(getattr(models, name)) for name in named})
+    if isinstance(batch, Batch):
+        batch = batch._replace(advantage=-batch.advantage, returns=-batch.returns, reward=-batch.reward)
+    return turned, batch
 
 
 class Bound(NamedTuple):

@@ -27,6 +27,8 @@ PROMISING = 0.15
 """An undecided comparison with a residual below this is worth more replicates."""
 FINALISTS, LAST_LOOKS = 2, (2048, 4096)
 """How many undecided candidates are computed anew, and with how many replicates."""
+VALUES = ("models", "batch", "advantage", "returns", "reward", "value_fn")
+"""Parameters through which values of actions reach a loss, beside its critics."""
 PATHS, DATA = ("vp", "ve", "linear"), ("behaviour", "previous")
 
 
@@ -93,7 +95,18 @@ def audit(
         there._chunk = drifted._chunk  # the scenarios have one shape, so that the compiled program serves both
         held_old = hold(candidates, stored, "at-old")
         at_old = search(bound, there, held_old, rows, looks, "same-update-at-old")
-    return assemble(kb, bound, setting, way, candidates, held, found, held_old, at_old, point)
+    if not any(one.match.verdict == "equal" for one in (*found, *at_old)) and reads_values(bound):
+        say("no match yet; with the sign of Q turned round")
+        turned = way._replace(flip_q=True)
+        wrong = search(bound, user_fingerprint(bound, turned, setting, "drifted"), held, rows, looks, "same-update")
+        if any(one.match.verdict == "equal" for one in wrong):
+            way, found, at_old = turned, wrong, []
+    return assemble(kb, bound, setting, way, held, found, held_old, at_old, point)
+
+
+def reads_values(bound: Bound) -> bool:
+    """Whether the loss receives anything whose sign could be wrong."""
+    return any(name in VALUES or name.endswith(("q_fn", "q_heads_fn")) for name in bound.reads.values())
 
 
 def ways(bound: Bound, setting: Setting) -> tuple[Convention, ...]:

@@ -49,13 +49,14 @@ class Report:
         return json.dumps(terminal.plain(self), indent=1, ensure_ascii=False)
 
 
-def assemble(kb: KB, bound, setting, way, candidates, held, found, held_old, at_old, point) -> Report:
+def assemble(kb: KB, bound, setting, way, held, found, held_old, at_old, point) -> Report:
     """Collect the comparisons of both levels; arguments as in `core.audit`."""
     rows = [describe(kb, one, setting, bound) for one in found] + [describe(kb, one, setting, bound) for one in at_old]
     equal = [row for row in rows if row["verdict"] == "equal"]
     levels = {level: [] for level in ("same-update", WEIGHTED, "same-update-at-old")}
     for row in equal:
-        levels[row["level"]].append(row["name"] + (", with the opposite sign" if row["opposite"] else ""))
+        signs = ["with the opposite sign"] * row["opposite"] + ["with the sign of Q turned round"] * way.flip_q
+        levels[row["level"]].append(" ".join([row["name"], *signs]))
     matched = [one.entry for one in (*found, *at_old) if one.match.verdict == "equal"]
     shown = equal[:SHOWN] or [row for row in rows if row["level"] != "same-update-at-old"][:SHOWN]
     methods, cells = counts(kb, held.compared, point)
@@ -143,7 +144,7 @@ def nearest(kb: KB, matched, rows: list[dict[str, Any]]) -> dict[str, Any] | Non
 
 def sentence(methods: int, cells: int, missing: list[str], held, held_old, any_match: bool) -> str:
     """The statement of completeness."""
-    levels = "same-update (also up to a weight of the noise level, or with the opposite sign)"
+    levels = "same-update (also up to a weight of the noise level, or with the opposite sign of the update or of Q)"
     if held_old is not None:
         levels += f" and same-update-at-old ({len(held_old.compared)} of them there)"
     start = "compared with" if any_match else "no match among"
@@ -170,7 +171,9 @@ def lines(report: Report) -> list[str]:
             f"{row['replicates']} replicates"
         )
         if row["opposite"] and row["verdict"] == "equal":
-            out.append(f"    your loss descends where {row['name']} ascends: most likely a sign error")
+            out.append(f"    this is the opposite sign of {row['name']}: most likely a sign error")
+        if "sign of Q" in report.convention and row["verdict"] == "equal":
+            out.append(f"    your loss is {row['name']} with -Q in the place of Q: most likely a sign error")
         for name, (yours, theirs) in row["other_hyperparameters"].items():
             out.append(f"    {name}: {yours} in yours, {theirs} in the comparison")
     if report.nearest:
