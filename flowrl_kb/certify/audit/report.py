@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 WEIGHTED = "same-update up to a weight of the noise level"
+WRONG = "the opposite sign of an update, or of Q in it"
 NOTES = (
     "The audit compares the expected actor update on two-dimensional bandits with exact models. It does not see the "
     "critic, acting, optimizer, averaging or finite capacity.",
@@ -53,10 +54,9 @@ def assemble(kb: KB, bound, setting, way, held, found, held_old, at_old, point) 
     """Collect the comparisons of both levels; arguments as in `core.audit`."""
     rows = [describe(kb, one, setting, bound) for one in found] + [describe(kb, one, setting, bound) for one in at_old]
     equal = [row for row in rows if row["verdict"] == "equal"]
-    levels = {level: [] for level in ("same-update", WEIGHTED, "same-update-at-old")}
+    levels = {level: [] for level in ("same-update", WEIGHTED, "same-update-at-old", WRONG)}
     for row in equal:
-        signs = ["with the opposite sign"] * row["opposite"] + ["with the sign of Q turned round"] * way.flip_q
-        levels[row["level"]].append(" ".join([row["name"], *signs]))
+        levels[WRONG if row["opposite"] or way.flip_q else row["level"]].append(row["name"])
     matched = [one.entry for one in (*found, *at_old) if one.match.verdict == "equal"]
     shown = equal[:SHOWN] or [row for row in rows if row["level"] != "same-update-at-old"][:SHOWN]
     methods, cells = counts(kb, held.compared, point)
