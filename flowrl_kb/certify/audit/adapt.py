@@ -164,9 +164,13 @@ def bind(kb: KB, function: Callable, policy: str, given: Mapping[str, Any]) -> B
             hyper[parameter.name] = parameter.default
         elif terms:
             meant = " or ".join(sorted(terms))
-            problems.append(f"{name}: parameter {parameter.name!r} ({meant}) has no value; --set {parameter.name}=VALUE")
+            problems.append(
+                f"{name}: parameter {parameter.name!r} ({meant}) has no value; --set {parameter.name}=VALUE"
+            )
         else:
-            wrong = unknown(f"parameter of {name} for a {policy} policy,", parameter.name, [*for_policy(policy), *synonyms])
+            wrong = unknown(
+                f"parameter of {name} for a {policy} policy,", parameter.name, [*for_policy(policy), *synonyms]
+            )
             problems.append(f"{wrong} (a number of your own: --set {parameter.name}=VALUE)")
     if extra := set(given) - set(parameters):
         problems.append(str(unknown(f"parameter of {name}", min(extra), parameters)))
@@ -209,7 +213,9 @@ def inspect_loss(bound: Bound, setting: Setting) -> set[str]:
         seen.update(batch.read if "batch" in bound.reads.values() else ())
         return out[0]
 
-    guarded(bound, lambda: jax.eval_shape(jax.grad(value), jnp.zeros(shape(setting.policy, setting.dim)), jax.random.key(0)))
+    guarded(
+        bound, lambda: jax.eval_shape(jax.grad(value), jnp.zeros(shape(setting.policy, setting.dim)), jax.random.key(0))
+    )
     return seen
 
 
@@ -225,7 +231,9 @@ def guarded(bound: Bound, run: Callable[[], Any]) -> Any:
             f"({type(error).__name__}); use jax.numpy, jnp.where and lax in place of numpy, float() and if"
         ) from None
     except FloatingPointError:
-        raise UserError(f"{_place(bound, None)}: the loss or its gradient is NaN or infinite in the laboratory") from None
+        raise UserError(
+            f"{_place(bound, None)}: the loss or its gradient is NaN or infinite in the laboratory"
+        ) from None
     except Exception as error:
         message = " ".join(str(error).split())[:300]
         raise UserError(f"{_place(bound, error)}: {type(error).__name__}: {message}") from None

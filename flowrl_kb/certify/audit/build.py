@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import jax
 
 from flowrl_kb.certify.audit import atlas
-from flowrl_kb.certify.audit.catalogue import Entry, cells, methods
+from flowrl_kb.certify.audit.catalogue import Entry, cells, methods, neighbours
 from flowrl_kb.kb.load import KB
 
 KINDS = ("field", "map", "gaussian", "deterministic")
@@ -20,11 +20,13 @@ def wanted(kb: KB) -> Iterator[tuple[Entry, str]]:
     At the previous policy only methods and the cells that read it are kept.
     """
     held = {kind: list(methods(kb, kind)) for kind in KINDS}
-    for scenes in ("drifted", "at-old"):
-        yield from ((entry, scenes) for kind in KINDS for entry in held[kind])
+    yield from ((entry, "drifted") for kind in KINDS for entry in held[kind])
+    near = {kind: list(neighbours(kb, kind)) for kind in KINDS}
+    yield from ((entry, "drifted") for kind in KINDS for entry in near[kind])
+    yield from ((entry, "at-old") for kind in KINDS for entry in held[kind])
     for kind in KINDS:
         found = cells(kb, kind)
-        yield from ((entry, "drifted") for entry in found)
+        yield from ((entry, "drifted") for entry in found[len(near[kind]) :])
         yield from ((entry, "at-old") for entry in found if entry.cell["route"] == "likelihood-ratio")
 
 
@@ -33,7 +35,7 @@ def build(kb: KB, seconds: float = float("inf"), write: bool = False) -> str:
     began, file = time.perf_counter(), atlas.path(kb)
     stored, kept = atlas.read(file), {}
     missing = late = 0
-    for count, (entry, scenes) in enumerate(wanted(kb)):
+    for entry, scenes in wanted(kb):
         name = atlas.identity(entry.fingerprint(scenes))
         if name not in stored:
             found = atlas.remembered(entry, scenes)

@@ -85,13 +85,16 @@ def placed(kb: KB, cell: Mapping[str, str]) -> dict[str, Any]:
     whole = len(axes) == len(kb.actor_axes)
     same = [other.id for other in methods if not differences(node, other, kb.actor_axes)] if whole else []
     near = sorted(methods, key=lambda other: (distance(node, other, axes)[0], other.id))[:3]
-    proved = [f for f in facts.proved(dataclasses.replace(kb, cards={**kb.cards, "draft": card})) if "draft" in (f.a, f.b)]
+    proved = [
+        f for f in facts.proved(dataclasses.replace(kb, cards={**kb.cards, "draft": card})) if "draft" in (f.a, f.b)
+    ]
     return {
         "unknown": [axis.id for axis in kb.actor_axes if cell[axis.id] == UNKNOWN],
         "violations": [{"id": c.id, "because": c.because} for c in violations(kb, cell)],
         "same_cell": same,
         "nearest": [
-            {"method": other.id, "differs": {d.axis.id: [d.a, d.b] for d in differences(node, other, axes)}} for other in near
+            {"method": other.id, "differs": {d.axis.id: [d.a, d.b] for d in differences(node, other, axes)}}
+            for other in near
         ],
         "proved": [
             {

@@ -11,7 +11,7 @@ from flowrl_kb.certify.fingerprint import Fingerprint
 from flowrl_kb.certify.mutation import mutants, sufficient
 from flowrl_kb.certify.subject import laboratory_hyper
 from flowrl_kb.errors import UserError
-from flowrl_kb.kb.cells import constraints
+from flowrl_kb.kb.cells import constraints, violations
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
 
@@ -38,7 +38,7 @@ BESIDE = {
 
 
 class Entry(NamedTuple):
-    """One candidate: a method or core (`node`), or a cell `near` a method, with its coordinates and hyper-parameters."""
+    """One candidate: a method or core (`node`), or a cell, `near` a method or not; coordinates and hyper-parameters."""
 
     node: Node | None
     near: str
@@ -94,11 +94,10 @@ def points(kb: KB, policy: str) -> Iterator[dict[str, str]]:
 
     for cell in fill(0, plain):
         backup, critic, output, setting = BESIDE.get(cell["route"], ("identity", "q-pi", "scalar", "online-off-policy"))
-        acting = "rank" if cell["route"] == "inference-selection" else "noise"
+        acting = "rank" if cell["route"] == "inference-selection" else "noise"  # not part of the actor's update
         beside = {"backup": backup, "critic": critic, "critic-output": output, "setting": setting, "acting": acting}
-        if cell["operator"] == "exponential" or cell["route"] == "regression-mixed":
-            beside["normaliser"] = "none"
-        yield cell | beside
+        if not violations(kb, cell | beside):
+            yield cell | beside
 
 
 def _has_part(axis: str, value: str) -> bool:

@@ -25,7 +25,9 @@ PATHS, DATA = ("vp", "ve", "linear"), ("behaviour", "previous")
 
 
 def audit(
-    loss: Annotated[str | None, typer.Argument(metavar="FILE.py:FUNCTION", help="Your loss.", show_default=False)] = None,
+    loss: Annotated[
+        str | None, typer.Argument(metavar="FILE.py:FUNCTION", help="Your loss.", show_default=False)
+    ] = None,
     policy: Annotated[str, typer.Option(help="What the loss trains: field, map, gaussian or deterministic.")] = "field",
     path: Annotated[str, typer.Option(help="Forward path of a field: vp, ve or linear.")] = "vp",
     data: Annotated[
@@ -62,7 +64,9 @@ def audit(
             raise unknown(what, value, options)
     file, function = _named(loss)
     if card_out is not None and (card_out.exists() or not card_out.absolute().parent.is_dir()):
-        raise UserError(f"{card_out} {'exists' if card_out.exists() else 'is in no existing folder'}; nothing was written")
+        raise UserError(
+            f"{card_out} {'exists' if card_out.exists() else 'is in no existing folder'}; nothing was written"
+        )
     if find_spec("jax") is None:
         raise MissingExtra("audit needs jax: pip install 'flowrl-kb[run]'")
     print(f"executing {file} in a subprocess, then its function {function}()", file=sys.stderr, flush=True)

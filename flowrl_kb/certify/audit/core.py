@@ -114,7 +114,9 @@ def ways(bound: Bound, setting: Setting) -> tuple[Convention, ...]:
     velocity = any(name.endswith("v_fn") for name in bound.reads.values())
     if velocity:
         return CONVENTIONS
-    return CONVENTIONS[:2] if setting.path == "linear" and {"t", "alpha_t"} & {*bound.reads.values()} else CONVENTIONS[:1]
+    return (
+        CONVENTIONS[:2] if setting.path == "linear" and {"t", "alpha_t"} & {*bound.reads.values()} else CONVENTIONS[:1]
+    )
 
 
 def user_fingerprint(bound: Bound, way: Convention, setting: Setting, scenes: str) -> Fingerprint:

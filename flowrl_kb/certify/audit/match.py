@@ -106,4 +106,8 @@ def best(p: Moments, c: Compact, rows: int) -> Match:
     if plain.verdict == "equal" or rows == 1:
         return plain
     weighted = compare(p, c, rows, by_row=True)
-    return weighted if weighted.verdict == "equal" or (plain.verdict, weighted.verdict) == ("different", "undecided") else plain
+    return (
+        weighted
+        if weighted.verdict == "equal" or (plain.verdict, weighted.verdict) == ("different", "undecided")
+        else plain
+    )

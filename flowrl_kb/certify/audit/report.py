@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from flowrl_kb.kb import terminal
 from flowrl_kb.certify.audit.card import SEEN, draft
+from flowrl_kb.kb import terminal
 from flowrl_kb.kb.nodes import Node, differences, distance
 
 if TYPE_CHECKING:
@@ -154,7 +154,9 @@ def sentence(methods: int, cells: int, missing: list[str], held, held_old, any_m
 def lines(report: Report) -> list[str]:
     """The report as text."""
     hyper = ", ".join(f"{k}={v}" for k, v in report.hyper.items()) or "none"
-    out = [f"{report.subject}: {report.policy} policy, path {report.path}, {report.data} actions; hyper-parameters {hyper}"]
+    out = [
+        f"{report.subject}: {report.policy} policy, path {report.path}, {report.data} actions; hyper-parameters {hyper}"
+    ]
     if report.convention:
         out.append(f"read with {report.convention}")
     out += ["", "levels"]
@@ -163,7 +165,10 @@ def lines(report: Report) -> list[str]:
     out += ["", "matches" if any_match else "closest (none of them matches)"]
     for row in report.matches:
         scale = ", ".join(f"{k:g}" for k in row["scale"])
-        out.append(f"  {row['name']} ({row['kind']}): {row['verdict']} at {row['level']}, up to {row['transformation']} ({scale})")
+        out.append(
+            f"  {row['name']} ({row['kind']}): {row['verdict']} at {row['level']}, "
+            f"up to {row['transformation']} ({scale})"
+        )
         bound = f" < {row['upper_bound']:.3f}" if row["verdict"] == "equal" else ""
         out.append(
             f"    {row['matched']:.0%} of blocks within {row['margin']:.0%}, {row['different']:.0%} different; largest "
