@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -124,6 +125,16 @@ class Bound(NamedTuple):
     reads: Mapping[str, str]
     hyper: Mapping[str, Any]
 
+    @property
+    def name(self) -> str:
+        return getattr(self.function, "__name__", "loss")
+
+    @property
+    def place(self) -> str:
+        """The file as the user would name it."""
+        near = os.path.relpath(self.file) if self.file else "loss"
+        return self.file if near.startswith("..") else near
+
     def loss(self, way: Convention) -> Loss:
         """The laboratory's loss. A value that is not finite makes the gradient so, where it is noticed."""
 
@@ -223,8 +234,8 @@ def guarded(bound: Bound, run: Callable[[], Any]) -> Any:
     """Run something that calls the user's function; what it raises becomes one line with the user's line number."""
     try:
         return run()
-    except (UserError, KeyboardInterrupt):
-        raise
+    except UserError as error:
+        raise UserError(f"{bound.place}, {bound.name}: {error}") from None
     except (TracerArrayConversionError, ConcretizationTypeError, TracerIntegerConversionError) as error:
         raise UserError(
             f"{_place(bound, error)}: not differentiable by jax: a traced array was used as a concrete value "
@@ -240,10 +251,9 @@ def guarded(bound: Bound, run: Callable[[], Any]) -> Any:
 
 
 def _place(bound: Bound, error: BaseException | None) -> str:
-    name = getattr(bound.function, "__name__", "loss")
     frames = traceback.extract_tb(error.__traceback__) if error else []
     lines = [frame for frame in frames if bound.file and frame.filename == bound.file]
-    return f"{bound.file}:{lines[-1].lineno}, in {lines[-1].name}" if lines else f"{bound.file or 'loss'}, {name}"
+    return f"{bound.place}:{lines[-1].lineno}, in {lines[-1].name}" if lines else f"{bound.place}, {bound.name}"
 
 
 def _require_scalar(out: Any) -> None:

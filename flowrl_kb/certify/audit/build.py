@@ -37,12 +37,14 @@ def build(kb: KB, seconds: float = float("inf"), write: bool = False) -> str:
     missing = late = 0
     for entry, scenes in wanted(kb):
         name = atlas.identity(entry.fingerprint(scenes))
+        found = atlas.remembered(entry, scenes)
+        if found and (stored.get(name) is None or stored[name].n < found.n):
+            stored[name] = found
         if name not in stored:
-            found = atlas.remembered(entry, scenes)
-            if found is None and time.perf_counter() - began > seconds:
+            if time.perf_counter() - began > seconds:
                 missing += 1
                 continue
-            stored[name] = found or atlas.computed(entry, scenes)
+            stored[name] = atlas.computed(entry, scenes)
             jax.clear_caches()
             late += 1
             print(f"{time.perf_counter() - began:5.0f} s  {scenes:8}{entry.name or 'cell'}", flush=True)

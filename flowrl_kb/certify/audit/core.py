@@ -77,7 +77,7 @@ def audit(
     candidates = [*methods(kb, policy), *cells(kb, policy)]
     stored, rows = atlas.read(atlas.path(kb)), shape(policy, 2)[1]
     for way in ways(bound, setting):
-        say(f"computing the update of {fn.__name__}" + (f", {way.words}" if way.words else ""))
+        say(f"computing the update of {bound.name}" + (f", {way.words}" if way.words else ""))
         drifted = user_fingerprint(bound, way, setting, "drifted")
         held = hold(candidates, stored, "drifted")
         found = search(bound, drifted, held, rows, looks, "same-update")
@@ -121,7 +121,7 @@ def ways(bound: Bound, setting: Setting) -> tuple[Convention, ...]:
 
 def user_fingerprint(bound: Bound, way: Convention, setting: Setting, scenes: str) -> Fingerprint:
     """The fingerprint of the user's loss; never remembered, because nothing says what else its file imports."""
-    described = repr((bound.file, getattr(bound.function, "__name__", ""), sorted(bound.hyper), way, setting, scenes))
+    described = repr((bound.file, bound.name, sorted(bound.hyper), way, setting, scenes))
     loss, name = bound.loss(way), hashlib.sha256(described.encode()).hexdigest()
     one = lambda scene, key: gradient(loss, "actor", setting.policy, setting, scene, key)  # noqa: E731
     return Fingerprint(lambda: one, subject.SCENES[scenes](setting.dim), name, remember=False)
@@ -151,7 +151,9 @@ def search(bound: Bound, user: Fingerprint, held: Held, rows: int, looks: Iterab
     for n in looks:
         p = guarded(bound, lambda n=n: user.take(n))
         if not np.any(p.mean):
-            raise UserError(f"{bound.file or 'loss'}: the loss does not depend on the policy (its gradient is zero)")
+            raise UserError(
+                f"{bound.place}, {bound.name}: the loss does not depend on the policy (its gradient is zero)"
+            )
         found = [Found(entry, level, best(p, update, rows)) for entry, update in held.compared]
         if not any(promising(one.match) for one in found):
             break

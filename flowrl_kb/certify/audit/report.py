@@ -62,7 +62,7 @@ def assemble(kb: KB, bound, setting, way, held, found, held_old, at_old, point) 
     methods, cells = counts(kb, held.compared, point)
     missing = sorted({entry.name or words(kb, entry.cell) for entry in held.missing})
     return Report(
-        subject=f"{bound.file or 'loss'}:{getattr(bound.function, '__name__', 'loss')}",
+        subject=f"{bound.place}:{bound.name}",
         policy=setting.policy,
         path=setting.path,
         data=setting.data,
@@ -175,6 +175,8 @@ def lines(report: Report) -> list[str]:
             f"residual {row['residual']:.3f}{bound} ({row['where']}); variance ratio {row['variance_ratio']:.3g}; "
             f"{row['replicates']} replicates"
         )
+        if row["kind"] == "cell" and row["verdict"] == "equal":
+            out.append("    cell " + ",".join(f"{axis}={value}" for axis, value in row["cell"].items()))
         if row["opposite"] and row["verdict"] == "equal":
             out.append(f"    this is the opposite sign of {row['name']}: most likely a sign error")
         if "sign of Q" in report.convention and row["verdict"] == "equal":
