@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -121,7 +122,7 @@ def ways(bound: Bound, setting: Setting) -> tuple[Convention, ...]:
 
 def user_fingerprint(bound: Bound, way: Convention, setting: Setting, scenes: str) -> Fingerprint:
     """The fingerprint of the user's loss; never remembered, because nothing says what else its file imports."""
-    described = repr((bound.file, bound.name, sorted(bound.hyper), way, setting, scenes))
+    described = repr((os.path.basename(bound.file), bound.name, sorted(bound.hyper), way, setting, scenes))
     loss, name = bound.loss(way), hashlib.sha256(described.encode()).hexdigest()
     one = lambda scene, key: gradient(loss, "actor", setting.policy, setting, scene, key)  # noqa: E731
     return Fingerprint(lambda: one, subject.SCENES[scenes](setting.dim), name, remember=False)
