@@ -11,9 +11,10 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["KB", "UserError", "__version__", "load"]
+__all__ = ["KB", "UserError", "__version__", "audit", "load"]
 
 _HOMES = {"load": "flowrl_kb.kb.load", "KB": "flowrl_kb.kb.load", "UserError": "flowrl_kb.errors"}
+_HOMES |= {"audit": "flowrl_kb.certify.audit.core"}  # imports jax when it is asked for
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,8 @@ def certify(
     pairs: Annotated[bool, typer.Option(help="Compare all pairs of updates (only when no id is given).")] = True,
     laws: Annotated[bool, typer.Option("--laws", help="Train on two bandits and measure the reached laws.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Repeat what is still fresh.")] = False,
+    atlas: Annotated[bool, typer.Option("--atlas", help="Compute only what `audit` compares with (hours).")] = False,
+    minutes: Annotated[float | None, typer.Option(help="With --atlas: stop computing after so many minutes.")] = None,
 ) -> None:
     """Test classifications: published against composed updates, mutations, pairs, identities, laws."""
     from flowrl_kb.certify import store
@@ -27,6 +29,10 @@ def certify(
     kb = load()
     chosen = [kb.resolve(name) for name in methods] if methods else [kb.nodes[id] for id in kb.cards]
     require_sound_numerics()
+    if atlas:
+        from flowrl_kb.certify.audit.build import build
+
+        return print(build(kb, float("inf") if minutes is None else 60.0 * minutes, write))
     data = store.read(kb)
     failed = _identities(data) + _witnesses(kb, data)
     for node in chosen:
