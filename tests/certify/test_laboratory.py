@@ -5,14 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from flowrl_kb import compose
 from flowrl_kb.certify import laboratory as lab
+from flowrl_kb.certify import presentation, subject
+from flowrl_kb.kb.load import load
 
 SCENE = lab.scenario(1, 0.5, 1.0)
 
 
 @pytest.mark.parametrize("t", [0.15, 0.5, 0.8])
 def test_the_exact_noise_field_is_the_posterior_mean_by_quadrature(t):
-    mixture, path = lab.law(SCENE, "behaviour"), lab.lab_path("vp")
+    mixture, path = lab.law(SCENE, "behaviour"), presentation.lab_path("vp")
     s, x = jnp.array([0.3, -0.6]), jnp.array([0.4, -0.2])
     axis = np.linspace(-3.5, 3.5, 701)
     a = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
@@ -47,20 +50,16 @@ def test_online_and_target_critics_and_their_heads_disagree():
 @pytest.mark.parametrize("method", ["dppo", "fpo", "ppo"])
 def test_drifted_scenarios_have_samples_inside_and_outside_the_clip(method):
     """20 to 80 % of the ratios must be clipped in some scenario, else only the previous policy is tested."""
-    from flowrl_kb import compose
-    from flowrl_kb.certify.certificate import laboratory_hyper, setting
-    from flowrl_kb.kb.load import load
-
     node = load().nodes[method]
-    shown = setting(node)
+    shown = subject.setting(node)
     likelihood = compose.bind(
-        compose.part("likelihood", node["likelihood"]), {**laboratory_hyper(node), "loss_space": "eps"}
+        compose.part("likelihood", node["likelihood"]), {**subject.laboratory_hyper(node), "loss_space": "eps"}
     )
 
     def share(scene):
-        batch = lab.batch(shown, scene, jax.random.PRNGKey(0), 512)
-        ratio = jnp.exp(likelihood(lab.models(shown, scene, {}), batch))
-        return jnp.mean(jnp.abs(ratio - 1) > laboratory_hyper(node)["clip"])
+        batch = presentation.batch(shown, scene, jax.random.PRNGKey(0), 512)
+        ratio = jnp.exp(likelihood(presentation.models(shown, scene, {}), batch))
+        return jnp.mean(jnp.abs(ratio - 1) > subject.laboratory_hyper(node)["clip"])
 
     shares = jax.vmap(share)(lab.drifted())
     assert bool(((shares > 0.2) & (shares < 0.8)).any()), shares
@@ -71,3 +70,30 @@ def test_at_old_the_previous_policy_is_the_current_one():
         scene = jax.tree.map(lambda a, i=index: a[i], lab.at_old())
         for a, b in zip(lab.law(scene, "previous"), lab.law(scene, "current"), strict=True):
             np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["vp", "linear", "ve"])
+def test_every_path_draws_the_same_law_of_log_snr(name):
+    path, key = presentation.lab_path(name), jax.random.key(3)
+    t = path.sample_t(key, (2000,))
+    drawn = 2.0 * (jnp.log(path.alpha(t)) - jnp.log(path.sigma(t)))
+    low, high = presentation.LOG_SNR
+    np.testing.assert_allclose(drawn, jax.random.uniform(key, (2000,), minval=low, maxval=high), atol=2e-3)
+
+
+def test_scenarios_can_be_drawn_again():
+    for first, second in zip(
+        jax.tree.leaves(lab.scenario(5, 0.5, 1.0)), jax.tree.leaves(lab.scenario(5, 0.5, 1.0)), strict=True
+    ):
+        np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(lab.scenario(5, 0.5, 1.0).laws.mean, lab.scenario(6, 0.5, 1.0).laws.mean)
+
+
+def test_weights_at_temperature_one_half_keep_a_twentieth_of_the_samples():
+    def share(scene):
+        s = jnp.zeros((4000, 2))
+        a = lab.draw(lab.law(scene, "current"), jax.random.key(4), s)
+        w = jax.nn.softmax(jnp.min(lab.q_heads(scene.critic)(s, a), axis=0) / 0.5)
+        return 1.0 / jnp.sum(w**2) / len(a)
+
+    assert float(jax.vmap(share)(lab.drifted()).min()) >= 0.05

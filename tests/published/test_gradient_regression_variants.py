@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from flowrl_kb import compose
-from flowrl_kb.certify import certificate, laboratory
+from flowrl_kb.certify import laboratory, presentation, subject
 from flowrl_kb.parts import direction
 from flowrl_kb.parts.types import Batch
 
@@ -32,10 +32,10 @@ def observe(kb, monkeypatch, name, hyper):
     for value in ("forward", "reverse"):
         monkeypatch.setattr(direction, value, spy(getattr(direction, value)))
     node = kb.resolve(name)
-    setting, scene = certificate.setting(node), laboratory.scenario(1, 0.5, 1.0)
-    s, a = np.random.default_rng(0).uniform(-1, 1, (2, SIZE, laboratory.DIM)).astype(np.float32)
+    setting, scene = subject.setting(node), laboratory.scenario(1, 0.5, 1.0)
+    s, a = np.random.default_rng(0).uniform(-1, 1, (2, SIZE, 2)).astype(np.float32)
     batch = Batch(s=jnp.asarray(s), a=jnp.asarray(a))
-    models = laboratory.models(setting, scene, {})
+    models = presentation.models(setting, scene, {})
     field = models.actor
     zero = models._replace(actor=replace(field, net=lambda x, t, s: jnp.zeros_like(x)))
     loss = compose.actor_loss(node.coordinates, {**compose.hyperparameters(node), **hyper})

@@ -1,0 +1,135 @@
+"""Error rates of the comparison: disguised copies, true changes, a power curve and the update against itself.
+
+    python -m benchmarks.error_rates run [--minutes M]   # goes on where the last run stopped
+    python -m benchmarks.error_rates summary             # writes results/error_rates.json and .svg
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import changes, copies, trials
+from flowrl_kb.certify.compare import LOOKS, MARGIN
+
+# Fixed before any result was seen.
+SEED = 20261125
+COUNT = 200
+"""Copies; as many changes, and as many small changes."""
+METHODS = ("td3bc", "qsm", "iql", "qipo", "idql", "fql", "sac", "dac", "sdac", "fpo", "ppo", "dppo")
+STREAMS = 4
+"""Independent streams of each method's published update; trial number k of a method is compared with stream k mod 4."""
+COPIED = 4
+"""Compositions of disguises of each method (one to three disguises, drawn from the seed)."""
+TRIAL_LOOKS = LOOKS[:3]
+VERIFY = 1024
+"""Replicates of the paired difference that verifies the effect of a change."""
+WANTED = 2 * MARGIN
+"""A change counts as true where the lower bound of its verified effect reaches this; other ones join the power curve."""
+STRENGTH = (0.02, 0.5)
+"""Small changes draw their strength log-uniformly from here."""
+
+HERE = Path(__file__).resolve().parent / "results"
+ROWS = HERE / "error_rates.jsonl"
+
+
+def copy_plan() -> Iterator[dict[str, Any]]:
+    """All copies: trial i takes method i mod 12 and goes through that method's compositions."""
+    for i in range(COUNT):
+        method, k = METHODS[i % len(METHODS)], i // len(METHODS)
+        allowed = copies.applicable(trials.subject_of(method)[0])
+        rng = np.random.default_rng([SEED, i % len(METHODS), k % COPIED])
+        size = int(rng.integers(1, 4))
+        names = [allowed[j].__name__ for j in rng.choice(len(allowed), size, replace=False)]
+        u = np.random.default_rng([SEED, 1, i]).uniform(size=2)
+        yield {"kind": "copy", "id": f"copy-{i}", "method": method, "k": k, "what": names, "u": u.tolist()}
+
+
+def change_plan(kind: str) -> Iterator[dict[str, Any]]:
+    """Changes without end (those too small to count are replaced by later ones), of full or of small strength."""
+    tag, i = {"change": 2, "small": 3}[kind], -1
+    while True:
+        i += 1
+        method, k = METHODS[i % len(METHODS)], i // len(METHODS)
+        node, hyper = trials.subject_of(method)[:2]
+        allowed = changes.applicable(node, hyper)
+        order = np.random.default_rng([SEED, tag, i % len(METHODS)]).permutation(len(allowed))
+        rng = np.random.default_rng([SEED, tag, i, 7])
+        strength = 1.0 if kind == "change" else float(np.exp(rng.uniform(*np.log(STRENGTH))))
+        name = allowed[order[k % len(allowed)]].__name__
+        u = rng.uniform(size=2).tolist()
+        yield {"kind": kind, "id": f"{kind}-{i}", "method": method, "k": k, "what": [name], "u": u, "strength": strength}
+
+
+class Runner:
+    """Published streams, kept between trials because every trial of a method meets one of them."""
+
+    def __init__(self):
+        self._published = {}
+
+    def published(self, method: str, k: int):
+        which = (method, k % STREAMS)
+        if which not in self._published:
+            self._published[which] = trials.published(method, f"{SEED}/published/{method}/{k % STREAMS}")
+        return self._published[which]
+
+    def run(self, trial: dict[str, Any]) -> dict[str, Any]:
+        """The trial with its verdict, and with its verified effect where it is a change."""
+        began, method = time.perf_counter(), trial["method"]
+        first = self.published(method, trial["k"])
+        label = f"{SEED}/{trial['id']}"
+        found: dict[str, Any] = {}
+        if trial["kind"] == "copy":
+            second = trials.disguised(method, tuple(trial["what"]), trial["u"], label)
+        else:
+            arguments = (method, trial["what"][0], trial["u"], trial["strength"])
+            pair = trials.paired(*arguments, label + "/effect")
+            size, low = trials.effect(pair.take(VERIFY), trials.subject_of(method)[3])
+            found = {"effect": round(size, 4), "effect_low": round(low, 4)}
+            if trial["kind"] == "change" and low < WANTED:
+                return {**trial, **found, "kind": "too-small", "verdict": None}
+            second = trials.changed(*arguments, label)
+        found |= trials.judged(method, first, second, TRIAL_LOOKS)
+        return {**trial, **found, "seconds": round(time.perf_counter() - began, 1)}
+
+
+def read() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
+
+
+def run(minutes: float) -> None:
+    """Run copies, changes and small changes in turn until each has its count, or the time is over."""
+    until, runner = time.monotonic() + 60 * minutes, Runner()
+    rows = read()
+    done = {row["id"] for row in rows}
+    count = {kind: sum(row["kind"] == kind for row in rows) for kind in ("copy", "change", "small")}
+    plans = {"copy": copy_plan(), "change": change_plan("change"), "small": change_plan("small")}
+    HERE.mkdir(exist_ok=True)
+    while plans and time.monotonic() < until:
+        for kind in list(plans):
+            trial = next((t for t in plans[kind] if t["id"] not in done), None)
+            if trial is None or count[kind] >= COUNT:
+                del plans[kind]
+                continue
+            row = runner.run(trial)
+            count[kind] += row["kind"] == kind
+            with ROWS.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(row, flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["run"]:
+        run(float(sys.argv[3]) if len(sys.argv) > 3 else 1e9)
+    elif sys.argv[1:2] == ["summary"]:
+        from benchmarks.error_report import write
+
+        write(read())
+    else:
+        raise SystemExit(__doc__)

@@ -1,0 +1,130 @@
+"""One trial of the comparison: a published actor update against a disguise or a change of itself, on fresh streams.
+
+Random coefficients travel beside the scenarios as arrays, so that one compiled program serves all draws of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cache, reduce
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from scipy.stats import norm
+
+from benchmarks import changes, copies
+from flowrl_kb import compose
+from flowrl_kb.certify import laboratory, subject
+from flowrl_kb.certify.compare import LOOKS, best_scale, decide, references
+from flowrl_kb.certify.fingerprint import Fingerprint, gradient
+from flowrl_kb.certify.moments import Moments
+from flowrl_kb.kb.load import load
+from flowrl_kb.parts.types import Loss
+
+_COMPILED: dict[tuple, Callable] = {}
+
+
+@cache
+def subject_of(method: str):
+    """Node, laboratory hyper-parameters, presentation and rows of a method's actor slot."""
+    node = load().nodes[method]
+    hyper = subject.laboratory_hyper(node)
+    made = compose.published(method, hyper)
+    return node, hyper, subject.setting(node), subject.rows(made, "actor"), made.trains["actor"]
+
+
+def make(method: str) -> Callable[[dict], Loss]:
+    """Hyper-parameters to the published actor loss."""
+    return lambda hyper: compose.published(method, hyper).losses["actor"]
+
+
+def stream(method: str, loss_of: Callable, what: tuple, u: Sequence[float], strength: float, label: str) -> Fingerprint:
+    """The growing update of the loss `loss_of(u, strength)`, on a key stream that `label` alone determines.
+
+    `what` names the program: streams that share it share its compilation. A `loss_of` that returns several losses gives
+    their updates side by side under common keys.
+    """
+    _, _, shown, _, kind = subject_of(method)
+
+    def replicate(scene_and_numbers, key):
+        scene, u, strength = scene_and_numbers
+        losses = loss_of(u, strength)
+        rows = [gradient(loss, "actor", kind, shown, scene, key) for loss in losses]
+        return jnp.concatenate(rows, axis=-1)
+
+    scenes = (laboratory.drifted(), np.tile(np.float32(u), (3, 1)), np.full(3, strength, np.float32))
+    made = Fingerprint(lambda: replicate, scenes, hashlib.sha256(label.encode()).hexdigest(), remember=False)
+    if (method, *what) in _COMPILED:
+        made._chunk = _COMPILED[method, *what]
+    else:
+        made.take(1)
+        _COMPILED[method, *what] = made._chunk
+    return made
+
+
+def published(method: str, label: str) -> Fingerprint:
+    """The published update."""
+    hyper = subject_of(method)[1]
+    return stream(method, lambda u, strength: [make(method)(hyper)], ("published",), (0.0, 0.0), 0.0, label)
+
+
+def disguised(method: str, names: tuple[str, ...], u: Sequence[float], label: str) -> Fingerprint:
+    """The published update under the named disguises, the first one innermost."""
+    hyper = subject_of(method)[1]
+
+    def loss_of(u, strength):
+        return [reduce(lambda loss, name: getattr(copies, name)(loss, u), names, make(method)(hyper))]
+
+    return stream(method, loss_of, ("copy", *names), u, 0.0, label)
+
+
+def changed(method: str, name: str, u: Sequence[float], strength: float, label: str) -> Fingerprint:
+    """The published update with the named change."""
+    hyper, change = subject_of(method)[1], getattr(changes, name)
+    loss_of = lambda u, strength: [change(make(method), hyper, u, strength)]  # noqa: E731
+    return stream(method, loss_of, ("change", name), u, strength, label)
+
+
+def paired(method: str, name: str, u: Sequence[float], strength: float, label: str) -> Fingerprint:
+    """The change at strength zero beside the change, under common keys: their difference has little noise."""
+    hyper, change = subject_of(method)[1], getattr(changes, name)
+    loss_of = lambda u, strength: [change(make(method), hyper, u, x) for x in (0.0, strength)]  # noqa: E731
+    return stream(method, loss_of, ("paired", name), u, strength, label)
+
+
+def effect(pair: Moments, rows: int, level: float = 0.01) -> tuple[float, float]:
+    """Largest relative residual of a pair over blocks, and its lower confidence bound, both at the best positive scale.
+
+    |d|^2 - tr V of the paired difference is unbiased; the bound is Bonferroni-corrected over blocks.
+    """
+    half = pair.mean.shape[-1] // 2
+    p, c = (
+        Moments(pair.n, pair.mean[..., part], pair.covariance[..., part, part])
+        for part in (slice(None, half), slice(half, None))
+    )
+    reference, alive = references(p, rows)
+    kappa = max(best_scale(p, c, reference, alive), 0.0)
+    cross = pair.covariance[..., :half, half:]
+    both = p.covariance + kappa**2 * c.covariance - kappa * (cross + np.swapaxes(cross, -1, -2))
+    v = both / pair.n
+    d = p.mean - kappa * c.mean
+    square = np.sum(d**2, -1) - np.trace(v, axis1=-2, axis2=-1)
+    along = np.einsum("sbi,sbij,sbj->sb", d, v, d)
+    spread = np.sqrt(2.0 * np.sum(v**2, (-2, -1)) + 4.0 * along)
+    low = square - norm.isf(level / square.size) * spread
+    relative = [np.sqrt(np.maximum(x, 0.0) / reference).max() for x in (square, low)]
+    return float(relative[0]), float(relative[1])
+
+
+def judged(method: str, first: Fingerprint, second: Fingerprint, looks: Sequence[int] = LOOKS[:3]) -> dict[str, Any]:
+    """The decision as certificates make it, as a row."""
+    result = decide(first, second, looks, subject_of(method)[3])
+    return {
+        "verdict": result.verdict,
+        "margin": result.margin,
+        "residual": round(result.residual, 4),
+        "bound": round(result.bound, 4),
+        "replicates": result.replicates,
+    }
