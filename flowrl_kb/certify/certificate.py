@@ -34,7 +34,7 @@ def doubled(node: Node, slot: str, published: Fingerprint, rows: int) -> dict[st
     for name, value in hyper.items():
         if isinstance(value, float) and name != "discount":
             other = subject.fingerprint(node, slot, composed=True, hyper={**hyper, name: 2.0 * value})
-            result = decide(published, other, LOOKS[:4], rows)
+            result = decide(published, other, LOOKS[:3], rows)
             if result.verdict == "different":
                 return {"what": f"{name} doubled", "verdict": "different", "worst_residual": round(result.residual, 4)}
     return None

@@ -18,7 +18,7 @@ from flowrl_kb.certify.moments import Moments
 MARGIN, WIDE = 0.02, 0.05
 """Largest relative residual in any block that still counts as equal; the wide margin is tried where the last look
 leaves the narrow one undecided, and the verdict says which of the two it means."""
-LOOKS = (64, 256, 1024, 4096, 16384)
+LOOKS = (64, 1024, 4096, 16384, 32768)
 """Replicates (batches of 256 states in three scenarios) at which a comparison may stop."""
 ALPHA_EQUAL, ALPHA_DIFFERENT = 0.05 / len(LOOKS), 1e-6 / len(LOOKS)
 """Error rates of one look: of calling a residual at the margin equal, and of calling equal updates different."""
@@ -162,7 +162,7 @@ def decide(
     for n in looks:
         a, b = first.take(n), second.take(n)
         result = compare(a, b, rows=rows)
-        if result.verdict != "undecided" or (n > looks[1] and result.residual > hopeless):
+        if result.verdict != "undecided" or (n > looks[0] and result.residual > hopeless):
             return result
     wide = compare(a, b, WIDE, rows=rows)
     return wide if wide.verdict == "equal" else result

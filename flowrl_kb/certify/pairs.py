@@ -23,7 +23,7 @@ from flowrl_kb.parts.types import Method
 
 LEVELS = {"same-update": "drifted", "same-update-at-old": "at-old"}
 HOPELESS = 3 * MARGIN
-"""An undecided pair whose residual is above this at the third look is not grown further."""
+"""An undecided pair whose residual is above this at the second look is not grown further."""
 
 
 def nodes(kb: KB) -> list[Node]:

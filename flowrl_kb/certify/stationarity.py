@@ -25,7 +25,7 @@ from flowrl_kb.kb.nodes import Node
 
 CANDIDATES = (8, 16, 32, 64)
 """Numbers of candidates from which a limit is extrapolated, with terms in 1/K and 1/K^2."""
-REPLICATES = LOOKS[2]
+REPLICATES = LOOKS[1]
 """Replicates at every number of candidates."""
 COLDER = 1.5
 """The negative control predicts a field whose temperature is larger by this factor (plain cloning: a field of another
@@ -86,7 +86,7 @@ def rest(
     Several numbers of candidates are extrapolated to infinitely many; none keeps the laboratory's.
     """
     hyper = laboratory_hyper(node)
-    reference, _ = references(subject.fingerprint(node, "actor").take(LOOKS[2]), BINS)
+    reference, _ = references(subject.fingerprint(node, "actor").take(LOOKS[1]), BINS)
     counts = candidates or (hyper.get("candidates"),)
     points = [_at(node, name, field, {**hyper, "candidates": k}, REPLICATES) for k in counts]
     found = {
