@@ -15,7 +15,6 @@ from flowrl_kb.parts.policy import Field
 from flowrl_kb.parts.types import Array, Batch, Loss
 
 
-
 def rescaled(loss: Loss, u: Array) -> Loss:
     """The loss times a factor between e^-2 and e^2."""
     return lambda models, batch, key: (jnp.exp(4.0 * u[0] - 2.0) * loss(models, batch, key)[0], {})
