@@ -1,7 +1,7 @@
 """True changes of a loss, each with a strength that goes from none (0) to the whole change (1).
 
-Each takes `make` (hyper-parameters to loss), hyper-parameters, two numbers in [0, 1) and a strength, all of which may be
-traced, and returns a loss.
+Each takes `make` (hyper-parameters to loss), hyper-parameters, two numbers in [0, 1) and a strength, all of which may
+be traced, and returns a loss.
 """
 
 from __future__ import annotations

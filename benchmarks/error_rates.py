@@ -31,7 +31,7 @@ TRIAL_LOOKS = LOOKS[:3]
 VERIFY = 1024
 """Replicates of the paired difference that verifies the effect of a change."""
 WANTED = 2 * MARGIN
-"""A change counts as true where the lower bound of its verified effect reaches this; other ones join the power curve."""
+"""A change counts as true where the lower bound of its verified effect reaches this; others join the power curve."""
 STRENGTH = (0.02, 0.5)
 """Small changes draw their strength log-uniformly from here."""
 
@@ -64,7 +64,8 @@ def change_plan(kind: str) -> Iterator[dict[str, Any]]:
         strength = 1.0 if kind == "change" else float(np.exp(rng.uniform(*np.log(STRENGTH))))
         name = allowed[order[k % len(allowed)]].__name__
         u = rng.uniform(size=2).tolist()
-        yield {"kind": kind, "id": f"{kind}-{i}", "method": method, "k": k, "what": [name], "u": u, "strength": strength}
+        drawn = {"kind": kind, "id": f"{kind}-{i}", "method": method, "k": k, "what": [name], "u": u}
+        yield {**drawn, "strength": strength}
 
 
 class Runner:

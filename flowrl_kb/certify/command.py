@@ -38,10 +38,12 @@ def certify(
     for node in chosen:
         if not laws and (force or not _fresh(data, node, mutations)):
             failed += _certify_one(kb, node, mutations, data)
-        if not laws:
-            failed += _stationary(node, data, force)
         if laws:
             _law(kb, node, data, force)
+        if write:
+            store.write(kb, data)
+    for node in [] if laws else chosen:  # last, because a field by quadrature in every step of a chain takes minutes
+        failed += _stationary(node, data, force)
         if write:
             store.write(kb, data)
     if pairs and not methods and not laws and (force or data.get("pairs_hash") != _pairs_hash(kb)):

@@ -1,6 +1,5 @@
 """The comparison against synthetic updates whose truth is known."""
 
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -40,7 +39,10 @@ def test_exceedance_of_equal_eigenvalues_is_the_chi_square_law(count):
     levels = np.array([1e-1, 1e-2, 1e-4, 1e-6, 1e-9])
     at = chi2.isf(levels, count)
     found = np.array([exceedance(np.full(count, 0.3), 0.3 * x) for x in at])
-    assert found == pytest.approx(levels, rel=0.1 if count == 1 else 0.05)
+    if count > 1:
+        assert found == pytest.approx(levels, rel=0.05)
+    else:  # the approximation is worst for one eigenvalue, where it errs towards caution
+        assert ((levels <= found) & (found < 1.15 * levels)).all()
 
 
 @pytest.mark.parametrize("spectrum", [0.5 ** np.arange(12), np.r_[1.0, np.full(20, 0.05)], np.r_[1.0, 0.9, 0.02, 0.01]])
@@ -69,20 +71,19 @@ def test_the_square_is_unbiased():
 def boundary(spectrum: np.ndarray, direction: np.ndarray, noise: float, trials: int, seed: int) -> int:
     """How often a single block with a residual of exactly the margin is called equal.
 
-    `noise` is the trace of the mean's covariance in units of the squared margin, at 400 replicates.
+    `noise` is the trace of the mean's covariance in units of the squared margin.
     """
-    rng, n, count = np.random.default_rng(seed), 400, 0
-    deviation = np.sqrt(spectrum / spectrum.sum() * noise * MARGIN**2)
+    rng, count = np.random.default_rng(seed), 0
+    variance = spectrum / spectrum.sum() * noise * MARGIN**2
     truth = MARGIN * direction / np.linalg.norm(direction)
     for _ in range(trials):
-        # Sample mean and sample covariance of n normal replicates.
-        rows = rng.normal(size=(n, len(spectrum))) * deviation * np.sqrt(n)
-        drawn = moments.of((truth + rows)[None, :, None])
-        count += residual_test(drawn.mean, drawn.of_mean, np.ones((1, 1)), MARGIN).verdict == "equal"
+        drawn = truth + rng.normal(size=len(spectrum)) * np.sqrt(variance)
+        result = residual_test(drawn[None, None], np.diag(variance)[None, None], np.ones((1, 1)), MARGIN)
+        count += result.verdict == "equal"
     return count
 
 
-SPECTRA = {2: 0.42 ** np.arange(24), 5: 0.72 ** np.arange(24), 12: 0.85 ** np.arange(24)}
+SPECTRA = {2: 0.42 ** np.arange(24), 5: 0.68 ** np.arange(24), 12: 0.87 ** np.arange(24)}
 """By about their effective rank, tr^2 V / tr V^2."""
 
 
