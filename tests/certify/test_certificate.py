@@ -34,7 +34,12 @@ def test_costly_actors_agree_as_far_as_few_replicates_tell(name):
 
 
 @pytest.mark.parametrize(
-    "name, change", [("dppo", {"likelihood": "chain-sum"}), ("sdac", {"source": "replay"}), ("idql", {"reference": "previous", "source": "previous"})]
+    "name, change",
+    [
+        ("dppo", {"likelihood": "chain-sum"}),
+        ("sdac", {"source": "replay"}),
+        ("idql", {"reference": "previous", "source": "previous"}),
+    ],
 )
 def test_a_changed_coordinate_makes_the_certificate_fail(name, change):
     node = KB.nodes[name]
