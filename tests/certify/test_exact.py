@@ -36,10 +36,11 @@ def test_the_boltzmann_field_is_the_posterior_mean_on_a_grid(name, snr):
     path = presentation.lab_path(name)
     t = jnp.asarray(presentation._LEVEL_OF[name](jnp.asarray(snr)))
     got = exact.boltzmann(0.5, "critic", SCENE, path)(jnp.asarray(X), t, jnp.asarray(S))
-    np.testing.assert_allclose(got, by_grid(0.5, path, t), atol=8e-3)  # the kink of the smaller head, see exact.NODES
-    assert np.abs(got - by_grid(0.75, path, t)).max() > 2e-2, "another temperature would pass as well"
+    tolerance = 8e-3 if snr == 0 else 2e-3  # the kink of the smaller head matters most in between, see exact.NODES
+    np.testing.assert_allclose(got, by_grid(0.5, path, t), atol=tolerance)
+    assert np.abs(got - by_grid(0.75, path, t)).max() > 2 * tolerance, "another temperature would pass as well"
     if snr >= 0:  # closer to pure noise the field hardly depends on the head
-        assert np.abs(got - by_grid(0.5, path, t, head=0)).max() > 2e-2, "one head alone would pass as well"
+        assert np.abs(got - by_grid(0.5, path, t, head=0)).max() > 2 * tolerance, "one head alone would pass as well"
 
 
 def test_the_naive_field_follows_finite_differences_of_the_mean_head():
