@@ -6,6 +6,8 @@ must not share noise with the numerator.
 
 from __future__ import annotations
 
+from functools import reduce
+
 import jax
 import jax.numpy as jnp
 
@@ -13,8 +15,12 @@ from flowrl_kb.parts.types import Array, Key
 
 
 def min(heads: Array, key: Key) -> tuple[Array, Array]:
-    """The smallest head at each point. Also called clipped double Q."""
-    return jnp.min(heads, axis=0), heads
+    """The smallest head at each point. Also called clipped double Q.
+
+    Written with selections: the gradient of `jnp.min` divides by how many heads equal the minimum, and where the
+    compiler computes the heads a second time with another rounding that number is zero.
+    """
+    return reduce(lambda a, b: jnp.where(b < a, b, a), heads), heads
 
 
 def mean(heads: Array, key: Key) -> tuple[Array, Array]:
