@@ -111,19 +111,24 @@ def certify(node: Node) -> dict[str, Any] | None:
     result, points = rest(node, prediction.name, prediction.field, CANDIDATES * prediction.limit)
     control, _ = rest(node, f"control of {prediction.name}", prediction.control, CANDIDATES[-1:] * prediction.limit)
     scene, block = result.worst
+    verdict = {"equal": "stationary", "different": "moving"}.get(result.verdict, result.verdict)
+    if prediction.limit and verdict == "moving":
+        verdict = "undecided"  # an intercept away from zero may be the fault of the terms that were extrapolated
     return {
         "method": node.id,
         "slot": "actor",
         "level": "same-target-field",
         "field": prediction.name,
-        "verdict": {"equal": "stationary", "different": "moving"}.get(result.verdict, result.verdict),
+        "verdict": verdict,
         "worst_residual": round(result.residual, 4),
         "upper_bound": round(result.bound, 4),
         "margin": result.margin,
         "where": f"scenario {scene + 1}, {block_name('field', block)}",
         "candidates": points if prediction.limit else {},
-        "control": {"verdict": "moving" if control.verdict == "different" else control.verdict,
-                    "worst_residual": round(control.residual, 4)},
+        "control": {
+            "verdict": "moving" if control.verdict == "different" else control.verdict,
+            "worst_residual": round(control.residual, 4),
+        },
     }
 
 

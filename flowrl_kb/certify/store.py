@@ -8,17 +8,18 @@ import os
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from flowrl_kb.certify import compare, exact, moments, stationarity, subject
+from flowrl_kb.certify import compare, moments, subject
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.verdicts import SCHEMA
 
 
-def code_hash(*names: str) -> str:
-    """16 hex digits of all sources that the certificates of the named published modules depend on."""
+def code_hash(*names: str, more: tuple[ModuleType, ...] = ()) -> str:
+    """16 hex digits of all sources that certificates of the named published modules depend on, `more` modules included."""
     parts = [subject.code_hash(), *(subject.code_hash(name) for name in names)]
-    judged = [subject.code_of(Path(module.__file__)) for module in (compare, moments, exact, stationarity)]
+    judged = [subject.code_of(Path(module.__file__)) for module in (compare, moments, *more)]
     return hashlib.sha256("".join(parts + judged).encode()).hexdigest()[:16]
 
 
