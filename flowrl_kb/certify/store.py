@@ -17,7 +17,7 @@ from flowrl_kb.kb.verdicts import SCHEMA
 
 
 def code_hash(*names: str, more: tuple[ModuleType, ...] = ()) -> str:
-    """16 hex digits of all sources that certificates of the named published modules depend on, `more` modules included."""
+    """16 hex digits of all code that certificates of the named published modules (and `more`) depend on."""
     parts = [subject.code_hash(), *(subject.code_hash(name) for name in names)]
     judged = [subject.code_of(Path(module.__file__)) for module in (compare, moments, *more)]
     return hashlib.sha256("".join(parts + judged).encode()).hexdigest()[:16]
