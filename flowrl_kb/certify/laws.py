@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from flowrl_kb import compose
-from flowrl_kb.certify import law_picture, reach, store
+from flowrl_kb.certify import law_picture, reach, subject
 from flowrl_kb.certify.bounds import BOUNDS
 from flowrl_kb.certify.predictors import predict
 from flowrl_kb.certify.reach import SAMPLES, SEEDS, TASKS, Reached
@@ -112,6 +112,6 @@ def _hash(made: Settings, node: Node) -> str:
     here = [package / "certify" / f"{name}.py" for name in ("laws", "reach", "predictors", "bounds", "law_picture")]
     files = [package / "published" / f"{node.id}.py", *here, *sorted((package / "tasks").glob("*.py"))]
     files += [package / "train/bandit.py", package / "train/on_policy.py", package / "train/update.py"]
-    for file in [*files, *(package / "parts" / name for name in store.NETWORKS)]:
+    for file in [*files, *(package / "parts" / name for name in subject.NETWORKS)]:
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
