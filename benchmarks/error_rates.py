@@ -1,7 +1,7 @@
 """Error rates of the comparison: disguised copies, true changes, a power curve and the update against itself.
 
-    python -m benchmarks.error_rates run [--minutes M]   # goes on where the last run stopped
-    python -m benchmarks.error_rates summary             # writes results/error_rates.json
+python -m benchmarks.error_rates run [--minutes M]   # goes on where the last run stopped
+python -m benchmarks.error_rates summary             # writes results/error_rates.json
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ Random coefficients travel beside the scenarios as arrays, so that one compiled 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import cache, reduce
 from typing import Any
@@ -20,10 +19,11 @@ from flowrl_kb.certify import laboratory, subject
 from flowrl_kb.certify.compare import LOOKS, best_scale, decide, references
 from flowrl_kb.certify.fingerprint import Fingerprint, gradient
 from flowrl_kb.certify.moments import Moments
+from flowrl_kb.certify.program import Program
 from flowrl_kb.kb.load import load
 from flowrl_kb.parts.types import Loss
 
-_COMPILED: dict[tuple, Callable] = {}
+_PROGRAMS: dict[tuple, Program] = {}
 
 
 @cache
@@ -55,13 +55,8 @@ def stream(method: str, loss_of: Callable, what: tuple, u: Sequence[float], stre
         return jnp.concatenate(rows, axis=-1)
 
     scenes = (laboratory.drifted(), np.tile(np.float32(u), (3, 1)), np.full(3, strength, np.float32))
-    made = Fingerprint(lambda: replicate, scenes, hashlib.sha256(label.encode()).hexdigest(), remember=False)
-    if (method, *what) in _COMPILED:
-        made._chunk = _COMPILED[method, *what]
-    else:
-        made.take(1)
-        _COMPILED[method, *what] = made._chunk
-    return made
+    program = _PROGRAMS.setdefault((method, *what), Program(lambda: replicate, scenes))
+    return Fingerprint(program, scenes, label)
 
 
 def published(method: str, label: str) -> Fingerprint:

@@ -44,12 +44,8 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    root: Annotated[
-        Path | None, typer.Option(help="Folder with taxonomy/ and methods/.", show_default=False)
-    ] = None,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
-    ] = False,
+    root: Annotated[Path | None, typer.Option(help="Folder with taxonomy/ and methods/.", show_default=False)] = None,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     global _root
     _root = root
@@ -123,9 +119,7 @@ def cell(cell: Annotated[str, typer.Argument(metavar="ID|AXIS=VALUE,...")], json
 @app.command(rich_help_panel=READ)
 def query(
     text: str,
-    variants: Annotated[
-        bool, typer.Option("--variants", help="Include stripped cores and code variants.")
-    ] = False,
+    variants: Annotated[bool, typer.Option("--variants", help="Include stripped cores and code variants.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Explain every candidate.")] = False,
     json: Json = False,
 ) -> None:
@@ -208,9 +202,7 @@ def open_(
 
 
 @app.command(rich_help_panel=READ)
-def check(
-    strict: Annotated[bool, typer.Option(help="Fail on warnings too.")] = False, json: Json = False
-) -> None:
+def check(strict: Annotated[bool, typer.Option(help="Fail on warnings too.")] = False, json: Json = False) -> None:
     """Check all cards, axes, constraints, rules and verdicts; print every problem."""
     from flowrl_kb.kb import terminal
     from flowrl_kb.kb.contradictions import contradictions

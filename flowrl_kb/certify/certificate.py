@@ -12,8 +12,8 @@ from flowrl_kb import compose
 from flowrl_kb.certify import subject
 from flowrl_kb.certify.compare import LOOKS, Comparison, decide
 from flowrl_kb.certify.features import block_name
-from flowrl_kb.certify.fingerprint import Fingerprint
-from flowrl_kb.certify.mutation import mutation_test
+from flowrl_kb.certify.fingerprint import Fingerprint, fill
+from flowrl_kb.certify.mutation import mutation_test, prepared
 from flowrl_kb.certify.subject import laboratory_hyper, slots
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
@@ -22,8 +22,7 @@ from flowrl_kb.parts.types import Method
 
 def agreement(node: Node, slot: str) -> tuple[Comparison, Fingerprint, int]:
     """Compare the published update of a slot with the composed one; also return the published side and its rows."""
-    published = subject.fingerprint(node, slot)
-    composed = subject.fingerprint(node, slot, composed=True)
+    published, composed = (subject.fingerprint(node, slot, composed=side) for side in (False, True))
     rows = subject.rows(compose.of_node(node, hyper=laboratory_hyper(node)), slot)
     return decide(published, composed, rows=rows), published, rows
 
@@ -61,9 +60,12 @@ def certify(kb: KB, node: Node, mutate: bool = True) -> tuple[list[dict[str, Any
     """All certificates of one method, with the mutation that serves as negative control, and all mutations."""
     certificates, mutations = [], []
     method = compose.of_node(node, hyper=laboratory_hyper(node))
+    mutants = {slot: prepared(kb, node, slot) if mutate else [] for slot in slots(method)}
+    sides = [subject.fingerprint(node, slot, composed=side) for slot in mutants for side in (False, True)]
+    fill([*sides, *(m.update for of_slot in mutants.values() for m in of_slot if m.update)], LOOKS[0])
     for slot in slots(method):
         result, published, rows = agreement(node, slot)
-        found = mutation_test(kb, node, slot, published, rows) if mutate else []
+        found = mutation_test(published, mutants[slot], rows)
         failing = next((r for r in found if r["verdict"] == "different" and r["worst_residual"]), None)
         control = failing and {
             "what": f"{failing['axis']}: {failing['from']} -> {failing['to']}",

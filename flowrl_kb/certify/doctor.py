@@ -72,7 +72,7 @@ def doctor() -> None:
     print(f"python {sys.version.split()[0]} on {platform.machine()}, {devices}")
     print(", ".join(f"{name} {found(name)}" for name in ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "mujoco")))
     error = numerics_error()
-    same = np.array_equal(*(np.asarray(jax.random.normal(jax.random.key(0, impl="rbg"), (64,))) for _ in range(2)))
+    same = np.array_equal(*(np.asarray(jax.random.normal(jax.random.key(0), (64,))) for _ in range(2)))
     print(
         f"numerics: largest error {error:.2e} (below {TOLERANCE:g} wanted): {'ok' if error < TOLERANCE else 'FAILED'}"
     )

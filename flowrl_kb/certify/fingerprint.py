@@ -1,16 +1,19 @@
 """Fingerprints: the expected update of any loss, as moments in common coordinates.
 
 See `features` for the coordinates. A fingerprint grows on demand, keeps mean and covariance only, and is remembered on
-disk under the hash of everything that it was computed from.
+disk under the hash of its lowered program, so that only a change of what is computed has it computed anew.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import suppress
+from functools import cached_property, partial
 from pathlib import Path as File
+from threading import get_ident
 
 import jax
 import jax.numpy as jnp
@@ -21,14 +24,11 @@ from flowrl_kb.certify.features import Perturbation, features, shape
 from flowrl_kb.certify.laboratory import Scenario
 from flowrl_kb.certify.moments import Moments
 from flowrl_kb.certify.presentation import Setting
+from flowrl_kb.certify.program import CHUNK, Program
 from flowrl_kb.parts.types import Array, Key, Loss, Method
 
 BATCH = 256
 """States of one replicate."""
-CHUNK, WIDTH = 64, 4
-"""Replicates computed by one compiled call, and how many of them side by side."""
-COMPILER = {"xla_backend_optimization_level": 1}
-"""A third less compile time, and no slower at these sizes, than the default level."""
 
 
 def gradient(
@@ -65,30 +65,51 @@ def of_slot(method: Method, slot: str, setting: Setting, exact: Callable | None 
 class Fingerprint:
     """Replicates of one slot's update in all scenarios, grown on demand.
 
-    Arguments: `build()` gives the replicate function and is only called where replicates are missing; `identity` is a
-    hash (hex digits) of all that the replicates depend on; it also gives every fingerprint its own key stream.
-    `remember` keeps the moments on disk.
+    Arguments: `stream` names the random keys, so that two fingerprints of one program can be independent; `link` is a
+    hash of all that the program was made from (code included), under which its moments are found on disk without
+    tracing it again; without one nothing is remembered.
     """
 
-    def __init__(self, build: Callable[[], Callable], scenes: Scenario, identity: str, remember: bool = True):
-        self._build, self._scenes = build, scenes
-        # threefry costs 1.75 times as much for these small batches
-        self._key = jax.random.key(int(identity[:7], 16), impl="rbg")
-        self._file = memory() / f"{identity}.npz" if remember else None
-        self._moments = _read(self._file)
-        self._chunk: Callable | None = None
+    def __init__(self, program: Program, scenes: Scenario, stream: str, link: str | None = None):
+        self.program, self.link = program, link
+        self._scenes, self._stream = scenes, stream
+        self._moments: Moments | None = None
+
+    @cached_property
+    def identity(self) -> str:
+        """The hash of everything that the replicates depend on: program, scenarios and stream."""
+        if self.link is None:
+            return hashlib.sha256(self._stream.encode()).hexdigest()
+        link = memory() / "links" / self.link
+        if not link.exists():
+            digest = hashlib.sha256(f"{self.program.hash} {self._stream}".encode())
+            for array in jax.tree.leaves(self._scenes):
+                digest.update(np.asarray(array).tobytes())
+            _put(link, lambda file: file.write_text(digest.hexdigest()))
+        return link.read_text()
 
     def take(self, n: int) -> Moments:
         """Moments of at least n replicates (all that are there). Errors: FloatingPointError where one is not finite."""
+        file = None if self.link is None else memory() / f"{self.identity}.npz"
+        if self._moments is None:
+            self._moments = _read(file)
         have = self._moments.n if self._moments else 0
         starts = range(have // CHUNK, -(-n // CHUNK))
         if starts:
-            run = self._compiled()
+            key = jax.random.key(int(self.identity[:7], 16))
+            self.program.compile()
             with ThreadPoolExecutor(2) as pool:  # XLA leaves the second core idle in programs of this size
-                for rows in pool.map(run, starts):
+                for rows in pool.map(lambda i: self.program(jax.random.fold_in(key, i), self._scenes), starts):
                     self._add(rows)
-            _write(self._file, self._moments)
+            if file is not None:
+                _write(file, self._moments)
         return self._moments
+
+    def remembered(self) -> Moments | None:
+        """The moments on disk, however many replicates they are of, found without tracing anything."""
+        if self.link is None or not (memory() / "links" / self.link).exists():
+            return None
+        return _read(memory() / f"{self.identity}.npz")
 
     def _add(self, rows: np.ndarray) -> None:
         if not np.isfinite(rows).all():
@@ -96,19 +117,19 @@ class Fingerprint:
         new = moments.of(rows.astype(np.float64))
         self._moments = new if self._moments is None else moments.merged(self._moments, new)
 
-    def _compiled(self) -> Callable[[int], np.ndarray]:
-        if self._chunk is None:
-            one = self._build()
 
-            def chunk(keys: Array, scenes: Scenario) -> Array:
-                return jax.lax.map(lambda key: jax.vmap(lambda scene: one(scene, key))(scenes), keys, batch_size=WIDTH)
+def fill(prints: Iterable[Fingerprint], n: int) -> None:
+    """Take n replicates of each, two at a time: compiling leaves the second core idle.
 
-            made = jax.jit(chunk, compiler_options=COMPILER)
-            self._chunk = made.lower(self._keys(0), self._scenes).compile()
-        return lambda start: np.asarray(self._chunk(self._keys(start), self._scenes)).swapaxes(0, 1)
+    An update that is not finite is left to whoever takes it next.
+    """
 
-    def _keys(self, start: int) -> Array:
-        return jax.random.split(jax.random.fold_in(self._key, start), CHUNK)
+    def one(found: Fingerprint) -> None:
+        with suppress(FloatingPointError):
+            found.take(n)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(one, prints))
 
 
 def memory() -> File:
@@ -127,10 +148,14 @@ def _read(file: File | None) -> Moments | None:
         return Moments(int(stored["n"]), stored["mean"].astype(np.float64), stored["covariance"].astype(np.float64))
 
 
-def _write(file: File | None, found: Moments) -> None:
-    if file is None:
-        return
+def _write(file: File, found: Moments) -> None:
+    stored = {"n": found.n, "mean": found.mean, "covariance": found.covariance.astype(np.float32)}
+    _put(file, lambda temporary: np.savez(temporary, **stored))
+
+
+def _put(file: File, write: Callable[[File], object]) -> None:
+    """Write in one step, so that another process or thread sees nothing or all of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f"{file.stem}.{os.getpid()}.npz")
-    np.savez(temporary, n=found.n, mean=found.mean, covariance=found.covariance.astype(np.float32))
+    temporary = file.with_name(f"{os.getpid()}.{get_ident()}.{file.name}")
+    write(temporary)
     os.replace(temporary, file)

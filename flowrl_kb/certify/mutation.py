@@ -6,7 +6,7 @@ A change that it does not notice is listed as not separated: the two values are 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowrl_kb import compose
 from flowrl_kb.certify import subject
@@ -79,20 +79,35 @@ def _neighbours(kb: KB, node: Node, axis: str, value: str) -> Iterator[dict[str,
                     yield cell
 
 
-def mutation_test(kb: KB, node: Node, slot: str, published: Fingerprint, rows: int) -> list[dict[str, Any]]:
-    """Compare the published update of a slot with every mutant; `not-separated` where they agree."""
+class Mutant(NamedTuple):
+    """What was changed, as a row, and the update of the changed cell; None where it has no such slot."""
+
+    row: dict[str, Any]
+    update: Fingerprint | None
+
+
+def prepared(kb: KB, node: Node, slot: str) -> list[Mutant]:
+    """The mutants of a slot with their updates, of which no replicate has been computed yet."""
     found = []
     for axis, value, cell, hyper in mutants(kb, node, slot):
         row = {"method": node.id, "slot": slot, "axis": axis, "from": node[axis], "to": value}
         row["with"] = {a: v for a, v in cell.items() if v != node[a] and a != axis}
-        if slot not in slots(compose.compose(node.id, cell, hyper)):
-            found.append({**row, "verdict": "different", "worst_residual": None, "note": f"trains no {slot}"})
+        has_slot = slot in slots(compose.compose(node.id, cell, hyper))
+        found.append(Mutant(row, subject.of_cell(node.id, cell, hyper, slot) if has_slot else None))
+    return found
+
+
+def mutation_test(published: Fingerprint, mutants: list[Mutant], rows: int) -> list[dict[str, Any]]:
+    """Compare the published update of a slot with every mutant; `not-separated` where they agree."""
+    found = []
+    for row, other in mutants:
+        if other is None:
+            found.append({**row, "verdict": "different", "worst_residual": None, "note": f"trains no {row['slot']}"})
             continue
-        other = subject.of_cell(node.id, cell, hyper, slot)
         try:
             result = decide(published, other, LOOKS[:3], rows)
         except FloatingPointError as error:
-            if subject.fingerprint(node, slot).take(LOOKS[0]):  # the published side is finite, so the mutant is not
+            if published.take(LOOKS[0]):  # the published side is finite, so the mutant is not
                 found.append({**row, "verdict": "different", "worst_residual": None, "note": str(error)})
             continue
         verdict = {"equal": "not-separated"}.get(result.verdict, result.verdict)

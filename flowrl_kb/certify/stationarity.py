@@ -78,9 +78,7 @@ def _extrapolated(points: list[Moments], counts: tuple[int, ...]) -> tuple[np.nd
     return mean, covariance
 
 
-def rest(
-    node: Node, name: str, field: Callable, candidates: tuple[int, ...]
-) -> tuple[Comparison, dict[str, float]]:
+def rest(node: Node, name: str, field: Callable, candidates: tuple[int, ...]) -> tuple[Comparison, dict[str, float]]:
     """Test that the actor's update vanishes at a field; also the worst residual at each number of candidates.
 
     Several numbers of candidates are extrapolated to infinitely many; none keeps the laboratory's.

@@ -7,14 +7,17 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from flowrl_kb import compose
 from flowrl_kb.certify import laboratory as lab
 from flowrl_kb.certify.features import shape
 from flowrl_kb.certify.fingerprint import Fingerprint, of_slot
 from flowrl_kb.certify.presentation import Setting
+from flowrl_kb.certify.program import Program
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.parts.types import Method
 
@@ -41,7 +44,7 @@ KEPT = {"clip": 0.05}
 """Published values at least this large are kept: a clip so wide has laboratory samples on both of its sides."""
 SCENES = {"drifted": lab.drifted, "at-old": lab.at_old}
 PACKAGE = Path(__file__).resolve().parents[1]
-LABORATORY = ("laboratory", "presentation", "features", "fingerprint", "subject")
+LABORATORY = ("laboratory", "presentation", "features", "program", "fingerprint", "subject")
 SOURCES = ("parts", *(f"certify/{name}.py" for name in LABORATORY))
 """What every fingerprint depends on, beside the code that makes its losses."""
 NETWORKS = ("modules.py", "networks.py")
@@ -113,11 +116,20 @@ def of_cell(name: str, cell: Mapping[str, str], hyper: Mapping[str, Any], slot: 
 
 
 def _of(make: Callable[[], Method], who, hyper, shown: Setting, slot: str, scenes: str, at) -> Fingerprint:
-    code = code_hash() if isinstance(who, dict) else code_hash(who)
+    composed = isinstance(who, dict)
+    code = [version("jaxlib"), code_hash() if composed else code_hash(who)]
     described = [who, {k: v for k, v in hyper.items() if v is not None}, shown, slot, scenes, at and at[0], code]
-    identity = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
-    build = lambda: of_slot(make(), slot, shown, at and at[1])  # noqa: E731
-    return Fingerprint(build, SCENES[scenes](shown.dim), identity)
+    link = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
+    if link not in _ALIVE:
+        lab_scenes = SCENES[scenes](shown.dim)
+        program = Program(lambda: of_slot(make(), slot, shown, at and at[1]), lab_scenes)
+        made = Fingerprint(program, lab_scenes, "composed" if composed else "published", link)
+        return _ALIVE.setdefault(link, made)
+    return _ALIVE[link]
+
+
+_ALIVE: WeakValueDictionary[str, Fingerprint] = WeakValueDictionary()
+"""Fingerprints in use: a second request for one of them gets the same compiled program."""
 
 
 @cache

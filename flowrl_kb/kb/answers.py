@@ -71,8 +71,7 @@ def relation_record(found: Relation) -> dict[str, Any]:
         "summary": sentence(list(found.whole)),
         "whole": found.whole,
         "differences": [
-            {"axis": d.axis.id, "kind": d.axis.kind, "slot": d.axis.slot, "a": d.a, "b": d.b}
-            for d in found.differences
+            {"axis": d.axis.id, "kind": d.axis.kind, "slot": d.axis.slot, "a": d.a, "b": d.b} for d in found.differences
         ],
         "same_cell": found.same_cell,
         "links": [link(one) for one in found.links],
@@ -172,9 +171,7 @@ def cell_record(kb: KB, text: str) -> dict[str, Any]:
         "members": [n.id for n in surely],
         "may": [n.id for n in maybe],
         "nearest": [(steps, n.id) for steps, n in cells.nearest(kb, decided)] if not surely else [],
-        "neighbours": [
-            (axis, value, [n.id for n in nodes]) for axis, value, nodes in cells.neighbours(kb, decided)
-        ],
+        "neighbours": [(axis, value, [n.id for n in nodes]) for axis, value, nodes in cells.neighbours(kb, decided)],
     }
 
 

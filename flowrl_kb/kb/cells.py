@@ -88,11 +88,7 @@ def nearest(kb: KB, cell: Mapping[str, str], limit: int = 3) -> list[tuple[int, 
     """Return the methods with the fewest differing coordinates among those that the cell decides."""
     axes = [kb.axes[axis] for axis in cell]
     ghost = Node("", next(iter(kb.cards.values())), None, cell) if kb.cards else None
-    found = (
-        [(distance(ghost, node, axes)[1], node) for node in kb.nodes.values() if not node.variant]
-        if ghost
-        else []
-    )
+    found = [(distance(ghost, node, axes)[1], node) for node in kb.nodes.values() if not node.variant] if ghost else []
     return sorted(found, key=lambda pair: (pair[0], pair[1].id))[:limit]
 
 
@@ -107,9 +103,7 @@ def possible(
     rules = [c for c in constraints(kb) if c.constraint.id not in skipped]
     wanted = [axis for axis in (condition.axes if condition else ()) if axis not in (given or {})]
     involved = {axis for rule in rules for axis in rule.axes}
-    order = wanted + [
-        axis for axis in kb.axes if axis in involved and axis not in wanted and axis not in (given or {})
-    ]
+    order = wanted + [axis for axis in kb.axes if axis in involved and axis not in wanted and axis not in (given or {})]
     touching = {axis: [rule for rule in rules if axis in rule.axes] for axis in order}
     spent = 0
 
@@ -123,9 +117,7 @@ def possible(
             if spent > BUDGET:
                 return False
             chosen[axis] = value.id
-            if (condition is None or condition.at(chosen) != NO) and not any(
-                r.broken(chosen) for r in touching[axis]
-            ):
+            if (condition is None or condition.at(chosen) != NO) and not any(r.broken(chosen) for r in touching[axis]):
                 found = fill(depth + 1, chosen)
                 if found is not None:
                     return found

@@ -94,9 +94,7 @@ def _coordinates(kb: KB) -> Iterator[Problem]:
             elif value not in (options := allowed(kb.axes[axis])):
                 close = nearest(value, options) or _by_synonym(kb, axis, value)
                 expected = "" if close else f"; expected one of {', '.join(options)}"
-                yield _at(
-                    kb, "card", card.id, at_value, f"unknown value {value!r} of {axis}{expected}", close
-                )
+                yield _at(kb, "card", card.id, at_value, f"unknown value {value!r} of {axis}{expected}", close)
 
 
 def _by_synonym(kb: KB, axis: str, value: str) -> str | None:
@@ -233,9 +231,7 @@ def _not_catalogued(kb: KB) -> Iterator[Problem]:
         for i, relation in enumerate(card.relations):
             if relation.to not in kb.nodes:
                 message = f"{relation.to!r} is not catalogued yet"
-                yield _at(
-                    kb, "card", card.id, ("relations", i, "to"), message, nearest(relation.to, kb.nodes, 0.88)
-                )
+                yield _at(kb, "card", card.id, ("relations", i, "to"), message, nearest(relation.to, kb.nodes, 0.88))
     for chart in kb.projections.values():
         for i, row in enumerate(chart.published):
             if row.get("method") not in (None, *kb.cards):
@@ -250,9 +246,7 @@ def _stale(kb: KB) -> Iterator[Problem]:
     made = {identity.id for identity in kb.verdicts.identities}
     for rule in kb.rules.values():
         if rule.certificate is not None and rule.certificate not in made:
-            yield _at(
-                kb, "rule", rule.id, ("certificate",), f"certificate {rule.certificate!r} has not been run"
-            )
+            yield _at(kb, "rule", rule.id, ("certificate",), f"certificate {rule.certificate!r} has not been run")
     named = {m for p in kb.verdicts.pairs for m in (p.a, p.b)} | {c.method for c in kb.verdicts.certificates}
     for result in kb.verdicts.witnesses:
         if result.id not in kb.witnesses:

@@ -59,16 +59,11 @@ class Condition:
 
     def names_a_variant(self) -> bool:
         return any(
-            ":" in argument.text
-            for leaf in leaves(self.query)
-            if isinstance(leaf, Call)
-            for argument in leaf.arguments
+            ":" in argument.text for leaf in leaves(self.query) if isinstance(leaf, Call) for argument in leaf.arguments
         )
 
     def level(self, call: Call) -> str:
-        return next(
-            (value.text for key, value in call.named if key.text == "at"), DEFAULT_LEVEL[call.name.text]
-        )
+        return next((value.text for key, value in call.named if key.text == "at"), DEFAULT_LEVEL[call.name.text])
 
     def slot(self, call: Call) -> str:
         return next((value.text for key, value in call.named if key.text == "slot"), "actor")
@@ -107,9 +102,7 @@ class Condition:
                 if value.text not in options:
                     raise self._wrong(value, f"value of {field}", options)
         else:
-            projections = [
-                f"projection.{p.id}.{f}" for p in self.kb.projections.values() for f in p.functions
-            ]
+            projections = [f"projection.{p.id}.{f}" for p in self.kb.projections.values() for f in p.functions]
             raise self._wrong(test.field, "axis or field", [*self.kb.axes, *FIELDS, *projections])
 
     def _only_equality(self, test: Comparison) -> None:
@@ -117,9 +110,7 @@ class Condition:
             raise QueryError(self.text, test.field.at, f"{test.field.text} can only be compared with = or !=")
 
     def _check_projection(self, test: Comparison) -> None:
-        known = {
-            f"projection.{p.id}.{f}": c for p in self.kb.projections.values() for f, c in p.functions.items()
-        }
+        known = {f"projection.{p.id}.{f}": c for p in self.kb.projections.values() for f, c in p.functions.items()}
         if test.field.text not in known:
             raise self._wrong(test.field, "projection", known)
         options = [choice.value for choice in known[test.field.text]]
@@ -134,18 +125,14 @@ class Condition:
         counts = {"any": (0,), "id": (1,), "near": (2,), "equiv": (1,), "differs": (1, 2)}[name]
         if len(arguments) not in counts:
             wanted = " or ".join(map(str, counts))
-            raise QueryError(
-                self.text, call.name.at, f"{name} takes {wanted} argument(s), found {len(arguments)}"
-            )
+            raise QueryError(self.text, call.name.at, f"{name} takes {wanted} argument(s), found {len(arguments)}")
         for method in arguments[:1] if name == "near" else arguments:
             try:
                 self.kb.resolve(method.text)
             except UnknownName as error:
                 raise QueryError(self.text, method.at, str(error)) from None
         if name == "near" and not arguments[1].text.isdigit():
-            raise QueryError(
-                self.text, arguments[1].at, f"found {arguments[1].text!r}, expected a number of axes"
-            )
+            raise QueryError(self.text, arguments[1].at, f"found {arguments[1].text!r}, expected a number of axes")
         for key, value in call.named:
             options = {"at": LEVELS, "slot": (*SLOTS, WHOLE)} if name in ("equiv", "differs") else {}
             if key.text not in options:

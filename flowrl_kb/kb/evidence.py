@@ -27,20 +27,11 @@ def status(kb: KB, card: str, axis: str) -> str:
     found = [c.verdict for c in kb.verdicts.certificates if c.method == card and c.slot in slots]
     certified = bool(found) and set(found) == {"equal"}
     tried = [m.verdict for m in kb.verdicts.mutations if m.method == card and m.axis == axis]
-    if (
-        certified
-        and tried
-        and set(tried) == {"different"}
-        and card not in kb.stale
-    ):
+    if certified and tried and set(tried) == {"different"} and card not in kb.stale:
         return "tested"
     return coordinate.status
 
 
 def not_separated(kb: KB, card: str, axis: str) -> list[str]:
     """Return the other values of an axis that the mutation test could not tell from the card's own."""
-    return [
-        m.to
-        for m in kb.verdicts.mutations
-        if m.method == card and m.axis == axis and m.verdict == "not-separated"
-    ]
+    return [m.to for m in kb.verdicts.mutations if m.method == card and m.axis == axis and m.verdict == "not-separated"]

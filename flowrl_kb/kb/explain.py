@@ -21,18 +21,14 @@ def explain(model: type[Model], source: Source, base: Loc, detail: Any) -> Probl
     if kind == "extra_forbidden":
         options = _keys(model, detail["loc"][:-1])
         key = str(loc[-1])
-        return source.problem(
-            loc, f"unknown key {key!r}, expected one of {', '.join(options)}", nearest(key, options)
-        )
+        return source.problem(loc, f"unknown key {key!r}, expected one of {', '.join(options)}", nearest(key, options))
     if kind == "missing":
         return source.problem(loc, f"missing key {str(loc[-1])!r}")
     if kind == "string_type" and isinstance(found, (int, float)):
         return source.problem(loc, f"found the number {shown}, expected text; write '{shown}' in quotes")
     if kind == "literal_error":
         options = [o.strip("' ") for o in detail["ctx"]["expected"].replace(" or ", ", ").split(",")]
-        return source.problem(
-            loc, f"found {shown}, expected one of {', '.join(options)}", nearest(str(shown), options)
-        )
+        return source.problem(loc, f"found {shown}, expected one of {', '.join(options)}", nearest(str(shown), options))
     if kind == "string_pattern_mismatch":
         return source.problem(loc, f"found {shown}, expected the form {detail['ctx']['pattern']}")
     if kind == "value_error":

@@ -38,8 +38,7 @@ def bundle(kb: KB) -> dict[str, Any]:
         "cards": cards,
         "variants": {n.id: dict(n.coordinates) for n in kb.nodes.values() if n.variant},
         "relations": [
-            {key: value for key, value in vars(fact).items() if value not in (None, ())}
-            for fact in known.facts
+            {key: value for key, value in vars(fact).items() if value not in (None, ())} for fact in known.facts
         ],
         "arrows": [a.model_dump(mode="json", by_alias=True) for a in kb.arrows.values()],
         "witnesses": {id: w.model_dump(mode="json", exclude_none=True) for id, w in kb.witnesses.items()},
@@ -64,9 +63,7 @@ def to_csv(kb: KB) -> str:
     writer.writerow(["id", "name", "date", "role", "arxiv", *kb.axes])
     for node in kb.nodes.values():
         card = node.card
-        writer.writerow(
-            [node.id, card.name, card.date, card.role, card.arxiv or "", *(node[a] for a in kb.axes)]
-        )
+        writer.writerow([node.id, card.name, card.date, card.role, card.arxiv or "", *(node[a] for a in kb.axes)])
     return out.getvalue()
 
 

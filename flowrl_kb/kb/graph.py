@@ -52,7 +52,5 @@ def build(kb: KB, reach: int = 2, reduce: bool = True) -> nx.MultiDiGraph:
     for s in known.separated:
         for a, b in product(sorted(s.left), sorted(s.right)):
             if a != b:
-                graph.add_edge(
-                    a, b, kind="refuted", level=s.level, source=s.witness, slot=s.slot, figure=s.figure
-                )
+                graph.add_edge(a, b, kind="refuted", level=s.level, source=s.witness, slot=s.slot, figure=s.figure)
     return graph

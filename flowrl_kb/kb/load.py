@@ -128,9 +128,7 @@ def attempt(root: str | Path | None = None) -> tuple[KB, list[Problem]]:
     """Load as much as can be read and return it with the list of all problems."""
     kb = KB(Path(root) if root else data_root())
     if not (kb.root / "taxonomy" / "axes").is_dir():
-        return kb, [
-            Problem(str(kb.root), 0, "", "found no folder taxonomy/axes, expected the data of flowrl-kb")
-        ]
+        return kb, [Problem(str(kb.root), 0, "", "found no folder taxonomy/axes, expected the data of flowrl-kb")]
     problems: list[Problem] = []
     folder = {"axis": "taxonomy/axes", "rule": "taxonomy/rules", "projection": "taxonomy/projections"}
     axes = _folder(kb, "axis", folder["axis"], Axis, problems)
@@ -161,9 +159,7 @@ def _folder(kb: KB, kind: str, folder: str, model: type[Any], problems: list[Pro
             kb.broken.add((kind, path.stem))
             continue
         if made.id != path.stem:
-            problems.append(
-                source.problem(("id",), f"found {made.id!r}, expected the file name {path.stem!r}")
-            )
+            problems.append(source.problem(("id",), f"found {made.id!r}, expected the file name {path.stem!r}"))
         objects[made.id] = made
     return objects
 
@@ -186,9 +182,7 @@ def _list(kb: KB, kind: str, file: str, model: type[Any], problems: list[Problem
     return objects
 
 
-def _make(
-    kb: KB, kind: str, model: type[Any], source: Source, loc: Loc, data: Any, problems: list[Problem]
-) -> Any:
+def _make(kb: KB, kind: str, model: type[Any], source: Source, loc: Loc, data: Any, problems: list[Problem]) -> Any:
     """Validate one object; what was already reported for a scalar is not reported twice."""
     if data is None:
         return None

@@ -39,9 +39,7 @@ def query(kb: KB, text: str, variants: bool = False) -> Answer:
     groups: dict[int, list[Node]] = {YES: [], MAYBE: [], NO: []}
     for node in nodes:
         groups[condition.of(node)].append(node)
-    why = {
-        node.id: reason for node in groups[YES] + groups[MAYBE] if (reason := explain(kb, condition, node))
-    }
+    why = {node.id: reason for node in groups[YES] + groups[MAYBE] if (reason := explain(kb, condition, node))}
     return Answer(
         text,
         *(tuple(node.id for node in groups[truth]) for truth in (YES, MAYBE, NO)),
@@ -54,9 +52,7 @@ def query(kb: KB, text: str, variants: bool = False) -> Answer:
 def explain(kb: KB, condition: Condition, node: Node) -> str:
     """Return the proofs or certificates behind a member, and the undecided coordinates behind a candidate."""
     parts = [part for call in condition.calls("equiv") if (part := _because_equal(kb, condition, call, node))]
-    parts += [
-        part for call in condition.calls("differs") if (part := _because_different(kb, condition, call, node))
-    ]
+    parts += [part for call in condition.calls("differs") if (part := _because_different(kb, condition, call, node))]
     undecided = [axis for axis in condition.axes if node[axis] == UNKNOWN]
     if undecided:
         parts.append(f"unknown: {', '.join(undecided)}")
@@ -74,9 +70,7 @@ def steps(proof: Proof) -> str:
     said = []
     for fact in proof.facts:
         if fact.kind == "certified":
-            said.append(
-                f"certified equal at {fact.level} (worst residual {number(fact.worst_residual)}), not proved"
-            )
+            said.append(f"certified equal at {fact.level} (worst residual {number(fact.worst_residual)}), not proved")
         elif fact.kind == "refuted":
             said.append(f"different at {fact.level}, {evidence(fact)}")
         else:
@@ -136,13 +130,9 @@ def _because_different(kb: KB, condition: Condition, call: Call, node: Node) -> 
 def completeness(kb: KB, condition: Condition, nodes: list[Node]) -> str:
     """Say over what the answer ranges and how much of it is undecided."""
     cards = len({node.card.id for node in nodes})
-    kinds = f"{cards} catalogued methods" + (
-        f" and {len(nodes) - cards} variants" if len(nodes) > cards else ""
-    )
+    kinds = f"{cards} catalogued methods" + (f" and {len(nodes) - cards} variants" if len(nodes) > cards else "")
     undecided = sum(bool(node.unknown(condition.axes)) for node in nodes)
-    used = (
-        f"{undecided} of them undecided on {', '.join(condition.axes)}" if condition.axes else "no axis used"
-    )
+    used = f"{undecided} of them undecided on {', '.join(condition.axes)}" if condition.axes else "no axis used"
     return f"over {kinds}; {used}; the catalogue does not claim to hold every published method"
 
 

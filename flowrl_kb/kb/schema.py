@@ -16,9 +16,7 @@ AxisSlot = Literal["actor", "acting", "backup", "critic"]
 Slot = Literal["actor", "acting", "critic", "value", "behaviour", "log_temperature"]
 """What a relation compares: the update of a trained object, or the acting rule."""
 About = Literal["published", "as-coded", "stripped-core"]
-Level = Literal[
-    "same-loss", "same-update", "same-update-at-old", "same-target-field", "limit", "same-executed-law"
-]
+Level = Literal["same-loss", "same-update", "same-update-at-old", "same-target-field", "limit", "same-executed-law"]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 Text = Annotated[str, Field(min_length=1)]
 Number = int | float

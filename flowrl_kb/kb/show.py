@@ -103,10 +103,7 @@ def method(kb: KB, node: Node) -> None:
         if id != node.id:
             wrapped(f"variant {id}: {summary}")
     if data["errata"] or data["unverified"]:
-        print(
-            f"{len(data['errata'])} errata, {len(data['unverified'])} unverified statements "
-            "(--json shows them)"
-        )
+        print(f"{len(data['errata'])} errata, {len(data['unverified'])} unverified statements (--json shows them)")
     print(f"run: {data['run'] or 'not executable yet (no published losses)'}")
 
 

@@ -115,17 +115,11 @@ def _scalar(node: yaml.ScalarNode, loc: Loc, source: Source) -> Any:
     if kind == "null":
         return None
     if kind == "bool":
-        return (
-            text == "true" if text in ("true", "false") else reject("a boolean", f"write '{text}' in quotes")
-        )
+        return text == "true" if text in ("true", "false") else reject("a boolean", f"write '{text}' in quotes")
     if kind == "int":
         return int(text) if _INT.match(text) else reject("another number", "write it in decimal, or quote it")
     if kind == "float":
-        return (
-            float(text)
-            if _FLOAT.match(text)
-            else reject("a special number", "write plain decimals, or quote it")
-        )
+        return float(text) if _FLOAT.match(text) else reject("a special number", "write plain decimals, or quote it")
     if kind == "timestamp":
         return reject("a date", f"write '{text}' in quotes")
     return reject(f"the tag {node.tag}", "use plain scalars")

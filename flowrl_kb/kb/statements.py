@@ -20,9 +20,7 @@ class Limit(Model):
     order: str | Number | None = None
 
     def __str__(self) -> str:
-        return f"{self.parameter} -> {self.value}" + (
-            f", order {self.order}" if self.order is not None else ""
-        )
+        return f"{self.parameter} -> {self.value}" + (f", order {self.order}" if self.order is not None else "")
 
 
 class Rule(Model):

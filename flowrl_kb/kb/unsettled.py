@@ -77,7 +77,7 @@ class Table:
             if known.excludes(fact, level):
                 self._mark(known, self.different, fact.a, fact.b, level, slot)
         for s in known.separated:
-            for a in (s.left if s.slot == slot else ()):
+            for a in s.left if s.slot == slot else ():
                 for b in s.right:
                     if s.level in known.arrows.implied(level, slot, a, b):
                         self._mark(known, self.different, a, b, level, slot)

@@ -149,9 +149,7 @@ def read(path: Path, shown: str) -> tuple[Verdicts, list[Problem]]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data.get("schema") != SCHEMA:
-            return Verdicts(), [
-                Problem(shown, 1, "schema", f"found {data.get('schema')!r}, expected {SCHEMA}")
-            ]
+            return Verdicts(), [Problem(shown, 1, "schema", f"found {data.get('schema')!r}, expected {SCHEMA}")]
         return Verdicts(**{("schema_" if k == "schema" else k): v for k, v in data.items()}), []
     except json.JSONDecodeError as error:
         return Verdicts(), [Problem(shown, error.lineno, "", f"not valid JSON: {error.msg}")]
@@ -162,6 +160,4 @@ def read(path: Path, shown: str) -> tuple[Verdicts, list[Problem]]:
 def stale(verdicts: Verdicts, cards: dict[str, Card]) -> list[str]:
     """Return the methods whose card has changed since their certificate was made."""
     now = {id: card_hash(card) for id, card in cards.items()}
-    return sorted(
-        {c.method for c in verdicts.certificates if c.card_hash and now.get(c.method) != c.card_hash}
-    )
+    return sorted({c.method for c in verdicts.certificates if c.card_hash and now.get(c.method) != c.card_hash})

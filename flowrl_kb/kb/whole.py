@@ -112,9 +112,7 @@ def _law(kb: KB, a: Node, b: Node) -> Whole:
         return _made(LAW, direct.state, (direct,), ())
     for arrow in knowledge(kb).arrows.joint:
         if arrow.to == LAW:
-            parts = tuple(
-                slot_state(kb, a, b, arrow.from_, slot) for slot in (*arrow.slots, *arrow.together_with)
-            )
+            parts = tuple(slot_state(kb, a, b, arrow.from_, slot) for slot in (*arrow.slots, *arrow.together_with))
             if all(part.state == "same" for part in parts):
                 others = [s for s in slots(kb, a, b) if s not in (*arrow.slots, *arrow.together_with)]
                 apart = [x for s in others if (x := slot_state(kb, a, b, arrow.from_, s)).state == "different"]

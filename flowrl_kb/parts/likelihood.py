@@ -40,9 +40,7 @@ def per_step_chain(models: Models, batch: Batch, *, log_prob_reduction="sum", lo
 
 def chain_sum(models: Models, batch: Batch, *, log_prob_reduction="sum", log_prob_clamp=None) -> Array:
     """One log ratio for the whole chain: the sum over its steps. Source: ReinFlow (2505.22094)."""
-    steps = per_step_chain(
-        models, batch, log_prob_reduction=log_prob_reduction, log_prob_clamp=log_prob_clamp
-    )
+    steps = per_step_chain(models, batch, log_prob_reduction=log_prob_reduction, log_prob_clamp=log_prob_clamp)
     return jnp.sum(steps, axis=0, keepdims=True)
 
 

@@ -79,9 +79,7 @@ def _mixture_entropy(a: Array, key: Key, components: int, rounds: int = 100, tol
         log_p = jax.vmap(lambda m, c: jax.scipy.stats.multivariate_normal.logpdf(a, m, c))(means, covariances)
         log_p = log_p + jnp.log(weights)[:, None]
         level = jnp.mean(jax.nn.logsumexp(log_p, axis=0))
-        new = jax.tree.map(
-            lambda x, y: jnp.where(resting, x, y), state[0], fit(jax.nn.softmax(log_p, axis=0))
-        )
+        new = jax.tree.map(lambda x, y: jnp.where(resting, x, y), state[0], fit(jax.nn.softmax(log_p, axis=0)))
         return (new, jnp.where(resting, before, level), resting | (jnp.abs(level - before) < tolerance)), None
 
     begin = (fit(_clustered(a, key, components)), jnp.array(-jnp.inf), jnp.array(False))

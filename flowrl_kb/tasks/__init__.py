@@ -28,6 +28,8 @@ def get(name: str) -> Any:
     from flowrl_kb.tasks import bandits
 
     known = [f"bandit/{b}" for b in bandits.NAMES]
-    raise unknown("task", name, known + ["gym/HalfCheetah-v5", "gym/Pendulum-v1"]) if name else UserError(
-        "task: found an empty name, expected for example bandit/8gaussians"
+    raise (
+        unknown("task", name, known + ["gym/HalfCheetah-v5", "gym/Pendulum-v1"])
+        if name
+        else UserError("task: found an empty name, expected for example bandit/8gaussians")
     )

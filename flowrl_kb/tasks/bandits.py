@@ -156,9 +156,7 @@ MAKE: dict[str, Callable[[str], Bandit]] = {
     "moons": lambda name: _task(name, _moons(24), 0.05, 6, 0.15),
     "checkerboard": lambda name: _task(name, _checkerboard(4), 0.05, 16, 0.2),
     "two-modes-1d": lambda name: _task(name, np.array([[-0.6], [0.6]]), 0.15, 1, 0.25),
-    "unequal-1d": lambda name: _task(
-        name, np.array([[-0.8], [-0.1], [0.7]]), 0.12, 1, 0.2, weights=[0.2, 0.5, 0.3]
-    ),
+    "unequal-1d": lambda name: _task(name, np.array([[-0.8], [-0.1], [0.7]]), 0.12, 1, 0.2, weights=[0.2, 0.5, 0.3]),
 }
 
 NAMES = tuple(MAKE)

@@ -77,9 +77,7 @@ def chunk(
             a = bandits.sample(task, key, (batch,))
             return None, transitions(a, scale * bandits.reward(task, a))
         k_act, k_draw = jax.random.split(key)
-        memory = jax.lax.cond(
-            step % ACT_EVERY == 0, lambda: act(carry, k_act, step), lambda: carry.memory
-        )
+        memory = jax.lax.cond(step % ACT_EVERY == 0, lambda: act(carry, k_act, step), lambda: carry.memory)
         size = memory.reward.shape[0]
         index = jax.random.randint(k_draw, (batch,), 0, size)
         return memory, transitions(memory.a[index], memory.reward[index])

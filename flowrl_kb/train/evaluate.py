@@ -27,9 +27,7 @@ def distances(law: Law, samples: Array, key: Key) -> Array:
 def reference_distance(law: Law, key: Key, n: int = SAMPLES, repeats: int = 4) -> Array:
     """Root mean square energy distance between two exact samples of size n: what sampling alone costs."""
     keys = jax.random.split(key, (repeats, 2))
-    found = jax.lax.map(
-        lambda k: laws.energy_distance(laws.sample(law, k[0], n), laws.sample(law, k[1], n)), keys
-    )
+    found = jax.lax.map(lambda k: laws.energy_distance(laws.sample(law, k[0], n), laws.sample(law, k[1], n)), keys)
     return jnp.sqrt(jnp.mean(found**2))
 
 
@@ -52,9 +50,7 @@ def picture(file: Path, task: Bandit, law: Law, title: str, columns: Mapping[str
     import matplotlib.pyplot as plt
 
     draw = _draw_1d if task.d == 1 else _draw_2d
-    figure, axes = plt.subplots(
-        1, len(columns) + 1, figsize=(3.2 * (len(columns) + 1), 3.4), layout="constrained"
-    )
+    figure, axes = plt.subplots(1, len(columns) + 1, figsize=(3.2 * (len(columns) + 1), 3.4), layout="constrained")
     draw(axes[0], law, None)
     axes[0].set_title(title, fontsize=9)
     for axis, (name, samples) in zip(axes[1:], columns.items(), strict=True):

@@ -144,9 +144,7 @@ def make(
             run = lambda s, name=name, key_of=key_of: train_one(s, name, batch, key_of)  # noqa: E731
             if every > 1:
                 blank = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(run, state)[1])
-                state, metrics = jax.lax.cond(
-                    step % every == 0, run, lambda s, blank=blank: (s, blank), state
-                )
+                state, metrics = jax.lax.cond(step % every == 0, run, lambda s, blank=blank: (s, blank), state)
             else:
                 state, metrics = run(state)
             report |= metrics

@@ -181,5 +181,3 @@ def test_a_hopeless_comparison_is_not_grown(mean):
     first = Grown(rng, mean, 3.0)
     result = decide(first, Grown(rng, mean, 3.0), (64, 128, 256), hopeless=0.0)
     assert result.verdict == "undecided" and first.n < 256
-
-

@@ -13,8 +13,7 @@ def _axis(id, kind, order, values):
     if kind == "conditional":
         axis |= {"cosmetic_when": "capacity is unlimited.", "mechanism_when": "steps are few."}
     axis["values"] = [
-        {"id": v, "definition": f"{v}.", "formula": v, "test": f"is {v}.", "synonyms": [f"{v} alias"]}
-        for v in values
+        {"id": v, "definition": f"{v}.", "formula": v, "test": f"is {v}.", "synonyms": [f"{v} alias"]} for v in values
     ]
     return axis
 

@@ -40,9 +40,7 @@ def test_projection_is_computed_and_compared(world):
             "id": "p",
             "name": "P",
             "source": "s",
-            "functions": {
-                "f": [{"value": "curved", "if": "shape=round"}, {"value": "edged", "if": "shape=square"}]
-            },
+            "functions": {"f": [{"value": "curved", "if": "shape=round"}, {"value": "edged", "if": "shape=square"}]},
             "published": [{"method": "ball", "f": "edged"}, {"method": "cube", "f": "edged"}],
         },
     )
@@ -90,9 +88,7 @@ def test_possible_agrees_with_brute_force(kb):
     small = [c for c in cells.constraints(kb) if c.axes <= set(names)]
     others = [c.constraint.id for c in cells.constraints(kb) if c not in small]
     assert len(small) > 3
-    points = [
-        dict(zip(names, p, strict=True)) for p in product(*([v.id for v in kb.axes[a].values] for a in names))
-    ]
+    points = [dict(zip(names, p, strict=True)) for p in product(*([v.id for v in kb.axes[a].values] for a in names))]
     legal = [p for p in points if not any(c.broken(p) for c in small)]
     assert 0 < len(legal) < len(points)
     for route in kb.axes["route"].values:
@@ -116,9 +112,7 @@ def test_a_scaffold_loads_and_claims_nothing(world):
 
 def test_functions_are_found_without_import(tmp_path):
     file = tmp_path / "part.py"
-    file.write_text(
-        "import nothing_of_that_name\n\n@decorate\ndef rank(x):\n    return x\n\n\ndef b(): pass\n"
-    )
+    file.write_text("import nothing_of_that_name\n\n@decorate\ndef rank(x):\n    return x\n\n\ndef b(): pass\n")
     found = code.functions(file)
     assert found["rank"].line == 3 and found["rank"].source.endswith("return x") and "b" in found
     assert code.functions(tmp_path / "absent.py") == {}

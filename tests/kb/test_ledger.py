@@ -51,8 +51,7 @@ def test_same_as_an_earlier_method_with_level_assumptions_and_proof(years):
     found = entries(years)["apple"]
     (line,) = [line for line in words(found) if line.startswith("same")]
     assert line == (
-        "same actor as ball (2020) up to color, at same-target-field, assuming p; proved:"
-        " rule r, same-target-field"
+        "same actor as ball (2020) up to color, at same-target-field, assuming p; proved: rule r, same-target-field"
     )
     assert not entries(years)["ball"].same
 
@@ -69,8 +68,6 @@ def test_the_same_as_a_whole_method(years):
 def test_completeness_counts_cards_survey_and_unknowns(years):
     assert "4 cards, no survey; 0 mechanism coordinates unknown" in ledger(years.load()).completeness
     years.card("mist", None, "red", date="2019")
-    years.write(
-        "taxonomy/scope.yaml", {"surveyed": [{"id": "ball", "name": "Ball"}, {"id": "kite", "name": "Kite"}]}
-    )
+    years.write("taxonomy/scope.yaml", {"surveyed": [{"id": "ball", "name": "Ball"}, {"id": "kite", "name": "Kite"}]})
     text = ledger(years.load()).completeness
     assert text.startswith("among 1 cards of 2 surveyed methods and 4 cards outside the survey; 1 mechanism")

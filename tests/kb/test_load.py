@@ -140,9 +140,7 @@ def test_warnings_are_not_errors(world):
     )
     kb = world.load()
     shown = "\n".join(map(str, kb.warnings))
-    assert (
-        "did you mean temperature?" in shown and "not catalogued yet" in shown and "unknown: color" in shown
-    )
+    assert "did you mean temperature?" in shown and "not catalogued yet" in shown and "unknown: color" in shown
 
 
 def test_a_missing_folder_is_one_line(tmp_path):

@@ -122,8 +122,7 @@ def test_contradiction_is_not_blamed_on_a_constraint(kb):
 
 def test_possible_but_empty_names_the_nearest(kb):
     assert (
-        kb.query("shape=round & color=green").empty
-        == "no catalogued method; nearest at distance 1: ball, blob, disc"
+        kb.query("shape=round & color=green").empty == "no catalogued method; nearest at distance 1: ball, blob, disc"
     )
 
 
@@ -132,9 +131,7 @@ def test_undecided_values_are_counted(kb):
 
 
 def test_completeness_counts(kb):
-    assert kb.query("shape=round").completeness.startswith(
-        "over 4 catalogued methods; 1 of them undecided on shape"
-    )
+    assert kb.query("shape=round").completeness.startswith("over 4 catalogued methods; 1 of them undecided on shape")
 
 
 def test_variants_join_on_request(world):

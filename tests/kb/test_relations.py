@@ -179,9 +179,7 @@ def test_differs_reads_certificates(three):
 def test_relate_orders_differences_links_core_gaps(world):
     core = [{"id": "core", "kind": "stripped-core", "summary": "s", "coordinates": {"shape": "round"}}]
     world.card("ball", "flat", "red", variants=core)
-    world.card(
-        "cube", "square", "red", acting="rank", variants=[core[0] | {"coordinates": {"shape": "square"}}]
-    )
+    world.card("cube", "square", "red", acting="rank", variants=[core[0] | {"coordinates": {"shape": "square"}}])
     world.rule("one", **ROUND_SQUARE, about="stripped-core", assumptions=["exact"], level="same-target-field")
     world.verdicts(
         pairs=[
@@ -196,10 +194,7 @@ def test_relate_orders_differences_links_core_gaps(world):
     assert cores["ball:core", "cube:core", "proved"].assumptions == ("exact",)
     assert cores["ball:core", "cube:core", "certified"].variance_ratio == 1.8
     assert "acting slot" in found.not_compared
-    assert (
-        "actor at same-update" not in found.not_compared
-        and "actor at same-update-at-old" in found.not_compared
-    )
+    assert "actor at same-update" not in found.not_compared and "actor at same-update-at-old" in found.not_compared
 
 
 def test_the_graph_has_every_kind_of_edge(three):
@@ -221,9 +216,7 @@ def test_open_questions(three):
             three.pair("ball", "cube", "equal"),
             three.pair("ball", "orb", "different"),
         ],
-        mutations=[
-            {"method": "ball", "axis": "color", "from": "red", "to": "blue", "verdict": "not-separated"}
-        ],
+        mutations=[{"method": "ball", "axis": "color", "from": "red", "to": "blue", "verdict": "not-separated"}],
     )
     kinds = {f.kind for f in findings(three.load())}
     assert kinds == {

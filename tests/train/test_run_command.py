@@ -78,8 +78,6 @@ def test_a_gymnasium_run_evaluates_and_ends(tmp_path):
     pytest.importorskip("mujoco")
     began = time.monotonic()
     words = ["--set", "hidden=[16]", "--set", "batch=16", "--set", "random_steps=200", "--set", "candidates=4"]
-    code, out, err = run(
-        tmp_path, "sdac", "--task", "gym/HalfCheetah-v5", "--steps", "600", *words, "--out", "here"
-    )
+    code, out, err = run(tmp_path, "sdac", "--task", "gym/HalfCheetah-v5", "--steps", "600", *words, "--out", "here")
     assert code == 0, err
     assert "return" in out and time.monotonic() - began < 280

@@ -40,8 +40,8 @@ def compact(found: Moments) -> Compact:
 
 
 def identity(found: Fingerprint) -> str:
-    """The hash under which a fingerprint is remembered."""
-    return found._file.stem
+    """The hash of what a fingerprint was made from, code included: known without tracing it."""
+    return found.link
 
 
 def path(kb: KB) -> Path:
@@ -85,7 +85,7 @@ def write(file: Path, entries: dict[str, Compact | None]) -> None:
 
 def remembered(entry: Entry, scenes: str) -> Compact | None:
     """The compact fingerprint that earlier runs on this machine left on disk, whatever its replicates."""
-    found = entry.fingerprint(scenes)._moments
+    found = entry.fingerprint(scenes).remembered()
     return compact(found) if found else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ from flowrl_kb.certify.audit.report import Report, assemble
 from flowrl_kb.certify.features import shape
 from flowrl_kb.certify.fingerprint import Fingerprint, gradient
 from flowrl_kb.certify.presentation import Setting
+from flowrl_kb.certify.program import Program
 from flowrl_kb.errors import UserError, unknown
 from flowrl_kb.kb.load import KB, load
 
@@ -92,8 +92,7 @@ def audit(
     at_old, held_old = [], None
     if not any(one.match.verdict == "equal" for one in found):
         say("no match yet; the same at the previous policy")
-        there = user_fingerprint(bound, way, setting, "at-old")
-        there._chunk = drifted._chunk  # the scenarios have one shape, so that the compiled program serves both
+        there = Fingerprint(drifted.program, subject.SCENES["at-old"](setting.dim), f"{bound.name} at-old")
         held_old = hold(candidates, stored, "at-old")
         at_old = search(bound, there, held_old, rows, looks, "same-update-at-old")
     if not any(one.match.verdict == "equal" for one in (*found, *at_old)) and reads_values(bound):
@@ -123,9 +122,9 @@ def ways(bound: Bound, setting: Setting) -> tuple[Convention, ...]:
 def user_fingerprint(bound: Bound, way: Convention, setting: Setting, scenes: str) -> Fingerprint:
     """The fingerprint of the user's loss; never remembered, because nothing says what else its file imports."""
     described = repr((os.path.basename(bound.file), bound.name, sorted(bound.hyper), way, setting, scenes))
-    loss, name = bound.loss(way), hashlib.sha256(described.encode()).hexdigest()
+    loss, scenarios = bound.loss(way), subject.SCENES[scenes](setting.dim)
     one = lambda scene, key: gradient(loss, "actor", setting.policy, setting, scene, key)  # noqa: E731
-    return Fingerprint(lambda: one, subject.SCENES[scenes](setting.dim), name, remember=False)
+    return Fingerprint(Program(lambda: one, scenarios), scenarios, described)
 
 
 def hold(candidates: list[Entry], stored: Mapping[str, Compact | None], scenes: str) -> Held:

@@ -58,9 +58,7 @@ def pictures(kb: KB) -> str:
     seen = {f.slot for f in known.facts if f.kind != "declared"} | {s.slot for s in known.separated}
     first = picture(kb, "actor")
     return first + "".join(
-        html.folded(f"The same picture for the slot {slot}", picture(kb, slot))
-        for slot in SLOTS[1:]
-        if slot in seen
+        html.folded(f"The same picture for the slot {slot}", picture(kb, slot)) for slot in SLOTS[1:] if slot in seen
     )
 
 

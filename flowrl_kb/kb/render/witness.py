@@ -59,8 +59,7 @@ def page(kb: KB, id: str) -> str:
         ("References", esc("; ".join(witness.references) or "none")),
     ]
     entries = [
-        (f"<code>{esc(s.a)}</code>", f"<code>{esc(s.b)}</code>", s.slot, rule.level(s.level))
-        for s in witness.separates
+        (f"<code>{esc(s.a)}</code>", f"<code>{esc(s.b)}</code>", s.slot, rule.level(s.level)) for s in witness.separates
     ]
     found = [(f"{html.method(a)}, {html.method(b)}", slot, level) for a, b, slot, level in pairs(kb, witness)]
     blocks = [
