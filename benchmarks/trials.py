@@ -16,7 +16,7 @@ from scipy.stats import norm
 from benchmarks import changes, copies
 from flowrl_kb import compose
 from flowrl_kb.certify import laboratory, subject
-from flowrl_kb.certify.compare import LOOKS, best_scale, decide, references
+from flowrl_kb.certify.compare import LOOKS, Growing, best_scale, decide, references
 from flowrl_kb.certify.fingerprint import Fingerprint, gradient
 from flowrl_kb.certify.moments import Moments
 from flowrl_kb.certify.program import Program
@@ -75,11 +75,10 @@ def disguised(method: str, names: tuple[str, ...], u: Sequence[float], label: st
     return stream(method, loss_of, ("copy", *names), u, 0.0, label)
 
 
-def changed(method: str, name: str, u: Sequence[float], strength: float, label: str) -> Fingerprint:
-    """The published update with the named change."""
-    hyper, change = subject_of(method)[1], getattr(changes, name)
-    loss_of = lambda u, strength: [change(make(method), hyper, u, strength)]  # noqa: E731
-    return stream(method, loss_of, ("change", name), u, strength, label)
+def looks(method: str) -> tuple[int, ...]:
+    """The looks that a trial may take: as many as the method's own certificate of the actor needed."""
+    done = next(c for c in load().verdicts.certificates if (c.method, c.slot) == (method, "actor"))
+    return tuple(n for n in LOOKS if n <= done.replicates)
 
 
 def paired(method: str, name: str, u: Sequence[float], strength: float, label: str) -> Fingerprint:
@@ -89,16 +88,30 @@ def paired(method: str, name: str, u: Sequence[float], strength: float, label: s
     return stream(method, loss_of, ("paired", name), u, strength, label)
 
 
+class Second:
+    """The second half of a paired stream: the change alone, without a program of its own."""
+
+    def __init__(self, pair: Fingerprint):
+        self._pair = pair
+
+    def take(self, n: int) -> Moments:
+        return halves(self._pair.take(n))[1]
+
+
+def halves(pair: Moments) -> tuple[Moments, Moments]:
+    """The moments of the two updates that a paired stream holds side by side."""
+    half = pair.mean.shape[-1] // 2
+    parts = (slice(None, half), slice(half, None))
+    return tuple(Moments(pair.n, pair.mean[..., p], pair.covariance[..., p, p]) for p in parts)
+
+
 def effect(pair: Moments, rows: int, level: float = 0.01) -> tuple[float, float]:
     """Largest relative residual of a pair over blocks, and its lower confidence bound, both at the best positive scale.
 
     |d|^2 - tr V of the paired difference is unbiased; the bound is Bonferroni-corrected over blocks.
     """
-    half = pair.mean.shape[-1] // 2
-    p, c = (
-        Moments(pair.n, pair.mean[..., part], pair.covariance[..., part, part])
-        for part in (slice(None, half), slice(half, None))
-    )
+    p, c = halves(pair)
+    half = p.mean.shape[-1]
     reference, alive = references(p, rows)
     kappa = max(best_scale(p, c, reference, alive), 0.0)
     cross = pair.covariance[..., :half, half:]
@@ -113,9 +126,9 @@ def effect(pair: Moments, rows: int, level: float = 0.01) -> tuple[float, float]
     return float(relative[0]), float(relative[1])
 
 
-def judged(method: str, first: Fingerprint, second: Fingerprint, looks: Sequence[int] = LOOKS[:3]) -> dict[str, Any]:
-    """The decision as certificates make it, as a row."""
-    result = decide(first, second, looks, subject_of(method)[3])
+def judged(method: str, first: Growing, second: Growing, at: Sequence[int]) -> dict[str, Any]:
+    """The decision as certificates make it, at the given looks, as a row."""
+    result = decide(first, second, at, subject_of(method)[3])
     return {
         "verdict": result.verdict,
         "margin": result.margin,

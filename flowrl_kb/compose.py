@@ -11,6 +11,7 @@ from typing import Any
 
 from flowrl_kb.errors import UserError
 from flowrl_kb.parts import loss_space as loss_spaces
+from flowrl_kb.parts.backup import Next
 from flowrl_kb.parts.route import Parts
 from flowrl_kb.parts.space import denoising_error
 from flowrl_kb.parts.types import Loss, Method
@@ -121,6 +122,14 @@ def actor_loss(cell: Coordinates, hyper: Hyper) -> Loss:
     return partial(part("route", cell["route"]), p=_parts(cell, {**hyper, "loss_space": _loss_space(cell)}))
 
 
+def _next(cell: Coordinates, hyper: Hyper) -> Next | None:
+    """How the next actions of a Bellman target are proposed and read; None where no next action is drawn."""
+    if cell["backup"] == "none":
+        return None
+    axes = ("backup-policy", "backup-smoothing", "backup-aggregation")
+    return Next(*(bind(part(axis, cell[axis]), hyper) for axis in axes), box=hyper.get("box"))
+
+
 def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     """The method at a point of the axes.
 
@@ -130,7 +139,10 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     hyper = {**hyper, "temperature_control": cell["temperature-control"]}
     losses = {"actor": actor_loss(cell, hyper)}
     if cell["critic"] not in ("reward", "group"):
-        backup = None if cell["backup"] == "none" else bind(part("backup", cell["backup"]), hyper)
+        backup, after = None, _next(cell, hyper)
+        if after:
+            hyper = {**hyper, "following": after}
+            backup = bind(part("backup", cell["backup"]), hyper)
         output = cell["critic-output"]
         regress = None if output == "none" else bind(part("critic-output", output), hyper)
         losses |= bind(part("critic", cell["critic"]), hyper)(backup, regress)

@@ -89,7 +89,8 @@ def _row(made: Settings, node: Node, task: Bandit, got: Reached) -> tuple[dict[s
     subject = got.executed if prediction and prediction.executed else got.generated
     panel = (task, prediction, np.asarray(subject[0]))
     if not np.isfinite(reached):
-        row["note"] = f"diverged. {row['note']}"
+        finite = np.isfinite(np.asarray(got.executed)).all(axis=(-2, -1))
+        row["note"] = f"diverged in {len(finite) - finite.sum()} of {len(finite)} seeds. {row['note']}"
     elif prediction:
         again = predict(task, made, node, k_again)
         data = bandits.sample(task, k_again, (1, SAMPLES))
@@ -113,5 +114,5 @@ def _hash(made: Settings, node: Node) -> str:
     files = [package / "published" / f"{node.id}.py", *here, *sorted((package / "tasks").glob("*.py"))]
     files += [package / "train/bandit.py", package / "train/on_policy.py", package / "train/update.py"]
     for file in [*files, *(package / "parts" / name for name in subject.NETWORKS)]:
-        digest.update(file.read_bytes())
+        digest.update(subject.code_of(file).encode())
     return digest.hexdigest()[:16]

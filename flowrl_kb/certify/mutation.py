@@ -20,12 +20,12 @@ from flowrl_kb.kb.nodes import Node
 
 SLOT_AXES = {
     "acting": ("acting",),
-    "critic": ("backup", "critic"),
+    "critic": ("backup", "critic", "backup-policy", "backup-aggregation", "backup-smoothing"),
     "value": ("critic",),
     "behaviour": (),
     "log_temperature": (),
 }
-"""Axes whose mutation is looked for outside the actor slot."""
+"""Axes that are changed outside the actor slot, whose mechanism axes are."""
 
 
 def mutants(kb: KB, node: Node, slot: str) -> Iterator[tuple[str, str, dict[str, str], dict[str, Any]]]:
@@ -33,10 +33,8 @@ def mutants(kb: KB, node: Node, slot: str) -> Iterator[tuple[str, str, dict[str,
 
     Where a constraint couples two axes, the second is moved along (to the first value that is allowed and has a part).
     """
-    own = {axis for axes in SLOT_AXES.values() for axis in axes}
-    for axis in kb.mechanism:
-        if axis.id not in SLOT_AXES[slot] if slot in SLOT_AXES else axis.id in own:
-            continue
+    actor = [axis.id for axis in kb.actor_axes]
+    for axis in map(kb.axes.__getitem__, SLOT_AXES.get(slot, actor)):
         for value in axis.values:
             if value.id != node[axis.id]:
                 for cell in _neighbours(kb, node, axis.id, value.id):

@@ -36,6 +36,7 @@ HYPER = {
     "acting_temperature": 0.5,
     "expectile": 0.8,
     "discount": 0.9,
+    "pessimism": 0.5,  # with two heads, one standard deviation below the mean is the minimum
     "target_entropy": -1.0,
     "entropy_weight": 0.05,
 }

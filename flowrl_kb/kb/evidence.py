@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
 
 
-SLOTS_OF = {"actor": ("actor",), "acting": ("acting",), "backup": ("critic",), "critic": ("critic", "value")}
+SLOTS_OF = {"actor": ("actor",), "acting": ("acting",), "critic": ("critic", "value")}
 """Certified slots in which the axes of each kind of slot show."""
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flowrl_kb.kb.evaluate import YES, condition
-from flowrl_kb.kb.levels import UNGRADED
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.schema import UNKNOWN
 from flowrl_kb.kb.statements import Rule
@@ -145,7 +144,7 @@ def _by_rule(kb: KB, rule: Rule, a: Node, b: Node) -> Fact:
         f"{axis.name.lower()} does not matter ({a[axis.id]} / {b[axis.id]}): {axis.cosmetic_when}"
         for axis in kb.axes.values()
         if axis.kind == "conditional" and axis.id not in rule.free and a[axis.id] != b[axis.id]
-        if rule.slot not in UNGRADED
+        if axis.describes(rule.slot)
     )
     kept = rule.about if rule.about != "published" else about(kb, a.id, b.id)
     return Fact(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 from flowrl_kb.errors import Problem, nearest
 from flowrl_kb.kb.contradictions import matters
 from flowrl_kb.kb.levels import CLASSED
+from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.reduction import redundant_rules
 from flowrl_kb.kb.relations import Knowledge, knowledge
 from flowrl_kb.kb.schema import SLOTS
@@ -87,11 +88,29 @@ def _measured(kb: KB) -> Iterator[Finding]:
                     yield Finding("measured both ways", pair, detail)
         elif not apart and axes and not a.unknown(axes) and fact.slot != "acting":
             # Executed actions also depend on the generator, whose coordinates are not those of the acting slot.
-            yield Finding("cell too coarse", pair, f"same cell, different: {at}{where}")
+            explained = _conditions(kb, a, b, fact.slot)
+            if explained:
+                yield Finding("conditional axis matters", pair, f"different: {at}; {' or '.join(explained)}{where}")
+            else:
+                yield Finding("cell too coarse", pair, f"same cell, different: {at}{where}")
     for fact, missing in matters(kb):
         by = f", witness {fact.source}" if fact.is_witness else ""
         detail = f"{fact.slot} at {fact.level}{by}: {'; '.join(missing)}"
         yield Finding("assumption matters", _pair(fact.a, fact.b), detail)
+
+
+DRAWN_WITH = ("policy", "path", "sampler")
+"""Conditional axes of the actor on which the law of next actions, and of roll-outs, depends as well."""
+
+
+def _conditions(kb: KB, a: Node, b: Node, slot: str) -> list[str]:
+    """The conditional axes that could explain why two updates of one cell differ, with both values."""
+    axes = (x for x in kb.axes.values() if x.kind == "conditional")
+    return [
+        f"{axis.id} {a[axis.id]} / {b[axis.id]}"
+        for axis in axes
+        if a[axis.id] != b[axis.id] and (axis.describes(slot) or (slot != "actor" and axis.id in DRAWN_WITH))
+    ]
 
 
 def _triangles(known: Knowledge) -> Iterator[Finding]:

@@ -60,8 +60,7 @@ class KB:
 
     def axes_of(self, slot: str) -> tuple[str, ...]:
         """The mechanism axes that describe a slot; a trained object beside actor and critics has none."""
-        kinds = {"critic": ("backup", "critic"), "value": ("backup", "critic")}.get(slot, (slot,))
-        return tuple(axis.id for axis in self.mechanism if axis.slot in kinds)
+        return tuple(axis.id for axis in self.mechanism if axis.describes(slot))
 
     @cached_property
     def stale(self) -> frozenset[str]:

@@ -8,10 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 UNKNOWN = "unknown"
 NOT_APPLICABLE = "not-applicable"
-AXIS_SLOTS = ("actor", "acting", "backup", "critic")
 SLOTS = ("actor", "acting", "critic", "value", "behaviour", "log_temperature")
 
-AxisSlot = Literal["actor", "acting", "backup", "critic"]
+AxisSlot = Literal["actor", "acting", "critic"]
 """The part of a method that an axis describes."""
 Slot = Literal["actor", "acting", "critic", "value", "behaviour", "log_temperature"]
 """What a relation compares: the update of a trained object, or the acting rule."""
@@ -44,6 +43,7 @@ class Axis(Model):
     id: Id
     name: Text
     kind: Literal["mechanism", "conditional"]
+    slot: AxisSlot = "actor"
     order: int = 99
     question: Text
     cosmetic_when: str | None = None
@@ -56,10 +56,9 @@ class Axis(Model):
             raise ValueError("a conditional axis needs cosmetic_when and mechanism_when")
         return self
 
-    @property
-    def slot(self) -> AxisSlot:
-        """The slot that the axis describes: the slots beside the actor are axes of that name."""
-        return self.id if self.id in AXIS_SLOTS else "actor"  # type: ignore[return-value]
+    def describes(self, slot: str) -> bool:
+        """Whether the axis says something about a slot; a state value belongs to the critic."""
+        return self.slot == {"value": "critic"}.get(slot, slot)
 
     def value(self, id: str) -> Value | None:
         return next((v for v in self.values if v.id == id), None)

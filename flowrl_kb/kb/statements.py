@@ -96,6 +96,7 @@ FindingKind = Literal[
     "triangle",
     "discovered equivalence",
     "cell too coarse",
+    "conditional axis matters",
     "assumption matters",
     "witness not measured",
     "witness failed",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
+from flowrl_kb.parts.backup import Next
 from flowrl_kb.parts.types import Array, Batch, Key, Loss, Models
 
 Backup = Callable[[Models, Batch, Key], Array]
@@ -20,13 +21,13 @@ def q_pi(backup: Backup, regress: Regress) -> dict[str, Loss]:
     return {"critic": lambda models, batch, key: regress(models, batch, backup, key)}
 
 
-def q_soft(backup: Backup, regress: Regress) -> dict[str, Loss]:
-    """Return plus entropy: Q <- r + gamma (min Qbar(s', a') - lambda log pi(a'|s')), lambda the trained temperature."""
+def q_soft(backup: Backup, regress: Regress, *, following: Next) -> dict[str, Loss]:
+    """Return plus entropy: Q <- r + gamma (Qbar(s', a') - lambda log pi(a'|s')), lambda the trained temperature."""
 
     def soft(models: Models, batch: Batch, key: Key) -> Array:
-        a, log_prob = models.actor.sample_with_log_prob(key, batch.next_s)
+        a, log_prob = following.policy(models).sample_with_log_prob(key, batch.next_s)
         bonus = -jnp.exp(models.log_temperature) * log_prob
-        return jnp.min(models.target_critic(batch.next_s, a), axis=0) + bonus
+        return following.over_heads(models.target_critic(batch.next_s, a)) + bonus
 
     return {"critic": lambda models, batch, key: regress(models, batch, soft, key)}
 

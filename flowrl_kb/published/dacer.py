@@ -1,5 +1,7 @@
 """DACER: Diffusion Actor-Critic with Entropy Regulator, Wang et al. 2024 (arXiv 2405.15177)."""
 
+from functools import reduce
+
 import jax
 import jax.numpy as jnp
 
@@ -42,7 +44,7 @@ def actor_loss(models, batch, key, *, actor_noise_std, box=None):
     k_chain, k_noise = jax.random.split(key)
     a = diffuse(models.actor, batch.s, k_chain)
     a = noised(a, k_noise, models.log_temperature, actor_noise_std, box)
-    return -jnp.mean(jnp.min(models.critic(batch.s, a), axis=0)), {}
+    return -jnp.mean(reduce(jnp.minimum, models.critic(batch.s, a))), {}
 
 
 def critic_loss(models, batch, key, *, discount, backup_noise_std, spread_clip, spread_bias, box=None):

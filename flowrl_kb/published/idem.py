@@ -1,6 +1,8 @@
 """iDEM: Iterated Denoising Energy Matching for Sampling from Boltzmann Densities, Akhound-Sadegh et al. 2024
 (arXiv 2402.06121), in the form that RL code uses: energy -Q / lambda, replay actions, a noise network."""
 
+from functools import reduce
+
 import jax
 import jax.numpy as jnp
 
@@ -15,7 +17,7 @@ def log_mean_exp(critic, x, alpha, sigma, noises, s, temperature, box):
     a = (x - sigma * noises) / alpha
     if box is not None:
         a = a + jax.lax.stop_gradient(jnp.clip(a, -box, box) - a)
-    q = jnp.min(critic(jnp.broadcast_to(s, (*a.shape[:-1], *s.shape)), a), axis=0)
+    q = reduce(jnp.minimum, critic(jnp.broadcast_to(s, (*a.shape[:-1], *s.shape)), a))
     return jax.nn.logsumexp(q / temperature) - jnp.log(noises.shape[0])
 
 

@@ -28,7 +28,7 @@ class World:
         for axis in (
             _axis("shape", "mechanism", 1, ["round", "square", "flat"]),
             _axis("color", "mechanism", 2, ["red", "green", "blue"]),
-            _axis("acting", "mechanism", 3, ["identity", "rank"]),
+            _axis("acting", "mechanism", 3, ["identity", "rank"]) | {"slot": "acting"},
             _axis("finish", "conditional", 4, ["matte", "gloss"]),
         ):
             self.write(f"taxonomy/axes/{axis['id']}.yaml", axis)

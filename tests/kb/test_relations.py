@@ -227,3 +227,11 @@ def test_open_questions(three):
         "not-separated",
         "unknown coordinates",
     }
+
+
+def test_a_conditional_axis_that_differs_may_explain_two_updates_of_one_cell(three):
+    three.card("orb", "round", "red", finish="gloss")
+    three.verdicts(pairs=[three.pair("ball", "orb", "different")])
+    found = [f for f in findings(three.load()) if f.subject == "ball ~ orb" and "different" in f.detail]
+    assert [f.kind for f in found] == ["conditional axis matters"]
+    assert "finish matte / gloss" in found[0].detail

@@ -37,6 +37,10 @@ BESIDE = {
 """Backup, critic, critic output and setting that go with a route; they do not enter the actor's update."""
 
 
+PLAIN_BACKUP = {"backup-policy": "online", "backup-aggregation": "min", "backup-smoothing": "none"}
+NO_BACKUP = dict.fromkeys(PLAIN_BACKUP, "none")
+
+
 class Entry(NamedTuple):
     """One candidate: a method or core (`node`), or a cell, `near` a method or not; coordinates and hyper-parameters."""
 
@@ -96,6 +100,7 @@ def points(kb: KB, policy: str) -> Iterator[dict[str, str]]:
         backup, critic, output, setting = BESIDE.get(cell["route"], ("identity", "q-pi", "scalar", "online-off-policy"))
         acting = "rank" if cell["route"] == "inference-selection" else "noise"  # not part of the actor's update
         beside = {"backup": backup, "critic": critic, "critic-output": output, "setting": setting, "acting": acting}
+        beside |= NO_BACKUP if backup == "none" else PLAIN_BACKUP
         if not violations(kb, cell | beside):
             yield cell | beside
 
