@@ -160,7 +160,7 @@ def on_bandit(settings: Settings, steps: int) -> Settings:
     training |= {"envs": 32, "replay": 16_384, "decay_steps": steps, "waves": WAVES}
     for name in [n for n in training if n.endswith(("_hidden", "_learning_rate"))]:
         del training[name]
-    if settings.coordinates.get("source") == "previous":
+    if settings.coordinates.get("source") == "previous" and settings.coordinates.get("policy") == "field":
         # The target moves with the policy. At ten times this rate DPMD loses its spread before its mean has arrived,
         # and ratios leave the clip, where the unbounded surrogate of FPO diverges.
         training["learning_rate"] = 3e-4
