@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from flowrl_kb.errors import DataError, MissingExtra, UserError, unknown
+from flowrl_kb.kb import ROOT
 
 # pydantic would look for plugins in the metadata of every installed package, which takes longer than most answers.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -290,7 +291,16 @@ def _invoke(name: str, target: str, extra: str, arguments: list[str]) -> int:
         function, found = found, typer.Typer(pretty_exceptions_enable=False, add_completion=False)
         found.command()(function)
     command = typer.main.get_command(found)
-    code = command.main(args=arguments, prog_name=f"flowrl-kb {name}", standalone_mode=False)
+    before = os.environ.get(ROOT)
+    if _root is not None:
+        os.environ[ROOT] = str(_root)  # what computes has subprocesses, which must read the same data
+    try:
+        code = command.main(args=arguments, prog_name=f"flowrl-kb {name}", standalone_mode=False)
+    finally:
+        if before is None:
+            os.environ.pop(ROOT, None)
+        else:
+            os.environ[ROOT] = before
     return code if isinstance(code, int) else 0
 
 

@@ -174,8 +174,17 @@ def _cloning(cell: Coordinates) -> Loss:
 
 
 def published(name: str, hyper: Hyper) -> Method:
-    """The method as its paper states it: the functions of `flowrl_kb.published.<name>`, bound to `hyper`."""
-    module = import_module(f"flowrl_kb.published.{name}")
+    """The method as its paper states it: the functions of `flowrl_kb.published.<name>`, bound to `hyper`.
+
+    Errors: UserError where nobody has written them.
+    """
+    path = f"flowrl_kb.published.{name}"
+    try:
+        module = import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name != path:
+            raise
+        raise UserError(f"{name}: found no published losses (flowrl_kb/published/{name}.py)") from None
     losses = {what: bind(getattr(module, f"{what}_loss"), hyper) for what in module.TRAINS}
     return Method(name, dict(module.TRAINS), losses, bind(module.act, hyper))
 

@@ -99,6 +99,7 @@ def test_no_module_of_the_knowledge_side_imports_jax():
         (["show"], "Missing argument"),
         (["show", "sdac", "--jsn"], "No such option"),
         (["--root", "nowhere", "list"], "taxonomy/axes"),
+        (["--root", "nowhere", "audit", "--card", "draft.yaml"], "taxonomy/axes"),
     ],
     ids=lambda x: " ".join(x) if isinstance(x, list) else "",
 )

@@ -80,9 +80,9 @@ def slots(method: Method) -> list[str]:
     return [*method.losses, "acting"]
 
 
-def rows(method: Method, slot: str) -> int:
+def rows(method: Method, slot: str, dim: int = 2) -> int:
     """Rows of each set of features in the fingerprint of a slot (see `compare.references`)."""
-    return 1 if slot == "acting" else shape(method.trains[slot], 2)[1]
+    return 1 if slot == "acting" else shape(method.trains[slot], dim)[1]
 
 
 def fingerprint(
@@ -93,18 +93,21 @@ def fingerprint(
     composed: bool = False,
     hyper: Mapping[str, Any] | None = None,
     at: tuple[str, Callable] | None = None,
+    dim: int = 2,
+    box: float | None = None,
 ) -> Fingerprint:
     """The fingerprint of one slot of a node; variants are always composed.
 
-    Arguments: `hyper` replaces the laboratory's values; `at` puts the actor on a named exact field (see `exact`).
+    Arguments: `hyper` replaces the laboratory's values; `at` puts the actor on a named exact field (see `exact`); `dim`
+    and `box` are those of the actions, a box being the interval [-box, box] in every dimension.
     """
-    values = dict(laboratory_hyper(node) if hyper is None else hyper)
+    values = dict(laboratory_hyper(node) if hyper is None else hyper) | ({} if box is None else {"box": box})
     composed = composed or node.variant is not None
     return _of(
         lambda: compose.of_node(node, composed, values),
         dict(node.coordinates) if composed else node.card.id,
         values,
-        setting(node),
+        setting(node, dim)._replace(box=box),
         slot,
         scenes,
         at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from flowrl_kb.errors import DataError, Problem, unknown
-from flowrl_kb.kb import checks, verdicts
+from flowrl_kb.kb import ROOT, checks, verdicts
 from flowrl_kb.kb.explain import explain
 from flowrl_kb.kb.nodes import Node, of_card
 from flowrl_kb.kb.schema import Axis, Card, Constraint, Projection, Term
@@ -109,7 +110,9 @@ class KB:
 
 
 def data_root() -> Path:
-    """Return the folder with `taxonomy/` and `methods/`: packaged data if present, else the repository."""
+    """Return the folder with `taxonomy/` and `methods/`: FLOWRL_KB_ROOT, else packaged data, else the repository."""
+    if ROOT in os.environ:
+        return Path(os.environ[ROOT])
     package = Path(__file__).resolve().parents[1]
     packaged = package / "_data"
     return packaged if packaged.is_dir() else package.parent

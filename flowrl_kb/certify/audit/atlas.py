@@ -89,9 +89,14 @@ def remembered(entry: Entry, scenes: str) -> Compact | None:
     return compact(found) if found else None
 
 
-def computed(entry: Entry, scenes: str, n: int = REPLICATES) -> Compact | None:
-    """The compact fingerprint of an entry; None where its parts do not fit together."""
+def computed(entry: Entry, scenes: str, n: int = REPLICATES) -> Compact | str:
+    """The compact fingerprint of a cell, or why it has none. Errors: whatever a method raises.
+
+    Composing a cell checks names only; that its parts fit each other shows when it is traced.
+    """
     try:
         return compact(entry.fingerprint(scenes).take(n))
-    except (AttributeError, TypeError, KeyError, ValueError, FloatingPointError):
-        return None  # composing a cell checks names only; that its parts fit each other shows when it is traced
+    except (AttributeError, TypeError, KeyError, ValueError, FloatingPointError) as error:
+        if entry.node:
+            raise
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"

@@ -44,10 +44,11 @@ def build(kb: KB, seconds: float = float("inf"), write: bool = False) -> str:
             if time.perf_counter() - began > seconds:
                 missing += 1
                 continue
-            stored[name] = atlas.computed(entry, scenes)
+            made = atlas.computed(entry, scenes)
             jax.clear_caches()
             late += 1
-            print(f"{time.perf_counter() - began:5.0f} s  {scenes:8}{entry.name or 'cell'}", flush=True)
+            stored[name], why = (None, f", left out: {made}") if isinstance(made, str) else (made, "")
+            print(f"{time.perf_counter() - began:5.0f} s  {scenes:8}{entry.name or 'cell'}{why}", flush=True)
         kept[name] = stored[name]
         if write and late % 10 == 9:
             atlas.write(file, {**stored, **kept})
