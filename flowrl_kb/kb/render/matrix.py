@@ -43,7 +43,9 @@ def cell(kb: KB, a: Node, b: Node, slot: str) -> Cell:
     different = f"different at {apart[-1]}" if apart else ""
     if equal:
         how = known.equal_to(a.id, equal, slot)[b.id].kind
-        words = f"{how} equal" if slot in UNGRADED else f"{how} equal at {equal}"
+        if slot in UNGRADED:  # compared by the moments of executed actions, which is no proof of the same loss
+            return Cell("same-update", f"{how} equal in the moments of executed actions")
+        words = f"{how} equal at {equal}"
         return Cell(equal, f"{words}; {different}" if different else words)
     if apart:
         return Cell("different", different)
