@@ -56,9 +56,7 @@ def planned(backup: Backup, regress: Regress, *, discount) -> dict[str, Loss]:
     def critic(models: Models, batch: Batch, key: Key):
         k_backup, k_regress = jax.random.split(key)
         bootstrapped = batch.reward + discount * batch.not_done * backup(models, batch, k_backup)
-        best = batch._replace(
-            reward=jnp.maximum(batch.returns, bootstrapped), not_done=jnp.zeros_like(batch.not_done)
-        )
+        best = batch._replace(reward=jnp.maximum(batch.returns, bootstrapped), not_done=jnp.zeros_like(batch.not_done))
         return regress(models, best, lambda *_: jnp.zeros_like(best.reward), k_regress)
 
     return {"critic": critic}

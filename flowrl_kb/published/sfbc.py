@@ -25,9 +25,9 @@ def actor_loss(models, batch, key):
 def critic_loss(models, batch, key, *, discount, temperature, backup_of):
     """Regression on in-sample planned returns R_n = r_n + gamma max(R_(n+1), V(s_(n+1))).
 
-    V(s') = sum_i w_i Q(s', a_i), w = softmax_i Q(s', a_i) / temperature over `backup_of` behaviour samples a_i, with the
-    Q of the previous round (models.target_critic). batch.returns (B,) is r_n + gamma R_(n+1), the return of the data's
-    own continuation. One critic in the paper: with one head the smallest is that head. Source: implicit in-sample
+    V(s') = sum_i w_i Q(s', a_i), w = softmax_i Q(s', a_i) / temperature over `backup_of` behaviour samples a_i, with
+    the Q of the previous round (models.target_critic). batch.returns (B,) is r_n + gamma R_(n+1), the return of the
+    data's own continuation. The paper has one critic: with one head the smallest is that head. Source: in-sample
     planning of the paper; temperature = 1 / alpha of official dataset/dataset.py, update_returns.
     """
     a = models.actor.sample(key, batch.next_s, (backup_of,))
