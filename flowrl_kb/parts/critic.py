@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 
 from flowrl_kb.parts.backup import Next
@@ -44,6 +45,21 @@ def in_sample(backup: Backup | None, regress: Regress, *, expectile) -> dict[str
         return models.value(batch.next_s)
 
     return {"value": value, "critic": lambda models, batch, key: regress(models, batch, of_state, key)}
+
+
+def planned(backup: Backup, regress: Regress, *, discount) -> dict[str, Loss]:
+    """In-sample planning: Q <- max(G, r + gamma backup(s')), G = batch.returns the return of the data's continuation.
+
+    The data loop stores G_n = r_n + gamma R_(n+1), R the planned return of the next pair. Source: SfBC (2209.14548).
+    """
+
+    def critic(models: Models, batch: Batch, key: Key):
+        k_backup, k_regress = jax.random.split(key)
+        bootstrapped = batch.reward + discount * batch.not_done * backup(models, batch, k_backup)
+        best = batch._replace(reward=jnp.maximum(batch.returns, bootstrapped), not_done=jnp.zeros_like(batch.not_done))
+        return regress(models, best, lambda *_: jnp.zeros_like(best.reward), k_regress)
+
+    return {"critic": critic}
 
 
 def advantage(backup: Backup | None, regress: Regress | None, *, value_weight=0.5) -> dict[str, Loss]:

@@ -98,6 +98,7 @@ class Batch(NamedTuple):
 
     s, next_s (B, ds); a (B, d); reward, not_done, advantage, returns (B,); chain (K+1, B, d) from noise to action,
     drawn by `Models.old`; pair_t (N, B) and pair_eps (N, B, d) stored at the roll-out.
+    Offline, returns are those of the data's own continuation.
     """
 
     s: Array

@@ -39,7 +39,7 @@ class Carry(NamedTuple):
 def transitions(a: Array, reward: Array) -> Batch:
     """One-step episodes as a batch."""
     s = bandits.states(a.shape[:-1])
-    return Batch(s=s, a=a, reward=reward, next_s=s, not_done=jnp.zeros(a.shape[:-1]))
+    return Batch(s=s, a=a, reward=reward, next_s=s, not_done=jnp.zeros(a.shape[:-1]), returns=reward)
 
 
 def start(trainer: Trainer, task: Bandit, key: Key, replay: int, scale: float) -> Carry:
