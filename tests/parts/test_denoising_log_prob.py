@@ -21,16 +21,16 @@ def _exact(x, t, s):
 def _estimate(levels, net=_exact):
     field = Field(net, PATH, jnp.linspace(0.999, 0.001, levels + 1), 2)
     a = jnp.array([[0.0, 0.0], [0.4, -0.3], [1.0, 0.5]])
-    return denoising_log_prob(field, a, jnp.zeros((3, 1)), jax.random.key(0), 10_000), a
+    return denoising_log_prob(field, a, jnp.zeros((3, 1)), jax.random.key(0), 2_500), a
 
 
 def test_an_exact_field_on_fine_levels_gives_the_gaussian_density():
-    got, a = _estimate(200)  # the sums alone are 0.013 off at the centre; the noises add a deviation of 0.025
+    got, a = _estimate(100)  # the sums alone are 0.025 off at the centre; the noises add a deviation of 0.05
     want = -jnp.sum(a**2, -1) / (2 * VARIANCE) - jnp.log(2 * jnp.pi * VARIANCE)
-    np.testing.assert_allclose(got, want, atol=0.1)
+    np.testing.assert_allclose(got, want, atol=0.2)
 
 
 def test_another_field_has_another_density():
-    got, a = _estimate(200, lambda x, t, s: _exact(x, t, s) + 0.3)
+    got, a = _estimate(100, lambda x, t, s: _exact(x, t, s) + 0.3)
     want = -jnp.sum(a**2, -1) / (2 * VARIANCE) - jnp.log(2 * jnp.pi * VARIANCE)
     assert bool((jnp.abs(got - want) > 0.3).all())
