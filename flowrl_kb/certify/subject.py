@@ -27,6 +27,7 @@ HYPER = {
     "best_of": 4,
     "backup_of": 4,
     "entropy_samples": 32,
+    "density_noises": 8,
     "clip": 0.2,
     "clip_base": 0.1,
     "weight_clip": 4.0,

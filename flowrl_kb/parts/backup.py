@@ -39,6 +39,11 @@ def rank(models: Models, batch: Batch, key: Key, *, following: Next, backup_of) 
     return following.over_heads(jnp.max(following.heads(models, batch, key, backup_of), axis=1))
 
 
+def selection(models: Models, batch: Batch, key: Key, *, following: Next, backup_of) -> Array:
+    """The largest over N policy actions of what the heads say together."""
+    return jnp.max(following.over_heads(following.heads(models, batch, key, backup_of)), axis=0)
+
+
 def exponential(models: Models, batch: Batch, key: Key, *, following: Next, backup_of, temperature) -> Array:
     """The softmax average over N policy actions of what the heads say together."""
     q = following.over_heads(following.heads(models, batch, key, backup_of))

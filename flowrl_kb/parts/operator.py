@@ -59,6 +59,19 @@ def rank() -> Operator:
     return Operator(weights=lambda q: jax.nn.one_hot(jnp.argmax(q, axis=0), q.shape[0], axis=0))
 
 
+def best_advantage() -> Operator:
+    """The best candidate only, weighted by what its Q exceeds their mean: N nu F^(N-1) (Q - V)_+.
+
+    Not normalised, so that states whose candidates differ little count little. Source: QVPO (2405.16173), qadv.
+    """
+
+    def weights(q: Array) -> Array:
+        best = jax.nn.one_hot(jnp.argmax(q, axis=0), q.shape[0], axis=0)
+        return best * jnp.maximum(q - jnp.mean(q, axis=0), 0.0)
+
+    return Operator(weights=weights)
+
+
 def reciprocal(*, q_weight=1.0, bc_weight=1.0) -> Operator:
     """Expected Q minus a denoising or likelihood error on reference samples (forward KL)."""
     return Operator(divergence="forward-kl", q_weight=q_weight, penalty_weight=bc_weight)

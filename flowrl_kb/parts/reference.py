@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from flowrl_kb.parts import source
 from flowrl_kb.parts.types import Array, Batch, Key, Models
 
 
@@ -12,12 +13,15 @@ class Reference(NamedTuple):
     """`keeps_noise`: share of the source action's own noise in a regression target (0 for a flat reference).
 
     `actions(models, batch, key)` (B, d) are samples; `coupled(models, s, z)` (B, d) is the reference's action for
-    unit noise z.
+    unit noise z. `floor(models, batch, key)` (n, B, d) are actions that the operator does not weight: each counts
+    `floor_weight` times all that it weights.
     """
 
     keeps_noise: float
     actions: Callable[[Models, Batch, Key], Array] | None = None
     coupled: Callable[[Models, Array, Array], Array] | None = None
+    floor: Callable[[Models, Batch, Key], Array] | None = None
+    floor_weight: float = 0.0
 
 
 def uniform() -> Reference:
@@ -40,6 +44,20 @@ def previous() -> Reference:
         keeps_noise=1.0,
         actions=lambda models, batch, key: models.old.sample(key, batch.s),
         coupled=lambda models, s, z: models.old.from_noise(z, s),
+    )
+
+
+def uniform_floor(*, floor_weight, floor_samples, box=None) -> Reference:
+    """The policy itself, and beside what the operator makes of it `floor_samples` uniform actions for each state.
+
+    With w = floor_weight and n = floor_samples the target is (operator's law + n w U) / (1 + n w), U on the box, or on
+    [-1, 1]^d where there is none. Source: QVPO (2405.16173), the entropy term.
+    """
+    radius = 1.0 if box is None else box
+    return Reference(
+        keeps_noise=1.0,
+        floor=lambda models, batch, key: source.uniform(models, batch, key, floor_samples, radius),
+        floor_weight=floor_weight,
     )
 
 

@@ -69,11 +69,22 @@ def _divisor(models: Models, batch: Batch, key: Key, p: Parts, gradient: Array |
 
 def regression_value(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
     """E sum_k w_k(Q) error_k: a regression on candidates, weighted by the operator."""
-    k_draws, k_head = jax.random.split(key)
+    k_draws, k_head, *k_floor = jax.random.split(key, 3 if p.reference.floor else 2)
     draws = _draws(models, batch, k_draws, p)
     q = _value(models, batch, k_head, p)(draws.a) - p.baseline(models, batch.s)
     w = jax.lax.stop_gradient(p.operator.weights(q / _divisor(models, batch, k_head, p)))
-    return jnp.mean(jnp.sum(w * p.error(models.actor, draws, batch.s), axis=0)), {"largest_weight": jnp.mean(w.max(0))}
+    error = jnp.sum(w * p.error(models.actor, draws, batch.s), axis=0)
+    if p.reference.floor:
+        error = error + jnp.sum(w, axis=0) * _floor(models, batch, k_floor[0], p)
+    return jnp.mean(error), {"largest_weight": jnp.mean(w.max(0))}
+
+
+def _floor(models: Models, batch: Batch, key: Key, p: Parts) -> Array:
+    """Weighted error (B,) on actions that the operator does not weight."""
+    k_actions, k_direction = jax.random.split(key)
+    a = p.reference.floor(models, batch, k_actions)
+    draws = jax.lax.stop_gradient(p.direction(models.actor, a, k_direction, p.candidates, p.box))
+    return p.reference.floor_weight * jnp.sum(p.error(models.actor, draws, batch.s), axis=0)
 
 
 def inference_selection(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
