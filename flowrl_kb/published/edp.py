@@ -30,12 +30,14 @@ def actor_loss(models, batch, key, *, q_weight, box=None):
     return cloning - weight * jnp.mean(q), {"cloning": cloning, "weight": weight}
 
 
-def critic_loss(models, batch, key, *, discount):
-    """Both heads regressed on r + gamma min_i Qbar_i(s', a'), a' one action of the averaged actor.
+def critic_loss(models, batch, key, *, discount, box=None):
+    """Both heads regressed on r + gamma min_i Qbar_i(s', a'), a' one clipped action of the averaged actor.
 
-    Source: official diffusion/dql.py, get_value_loss (no max-Q backup).
+    Source: official diffusion/dql.py, get_value_loss (no max-Q backup); the last step of the chain is clipped.
     """
     next_a = models.target_actor.sample(key, batch.next_s)
+    if box is not None:
+        next_a = jnp.clip(next_a, -box, box)
     next_q = jnp.min(models.target_critic(batch.next_s, next_a), axis=0)
     target = jax.lax.stop_gradient(batch.reward + discount * batch.not_done * next_q)
     first, second = models.critic(batch.s, batch.a)
