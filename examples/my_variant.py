@@ -5,11 +5,13 @@ import jax.numpy as jnp
 
 
 def loss(eps_fn, q_fn, sample_fn, alpha_t, sigma_t, t, obs, noise, rng, temperature, candidates):
-    """Denoising regression on reverse candidates, weighted in proportion to max(1 + (Q - mean Q) / temperature, 0)."""
+    """Denoising regression on reverse candidates with weights max(1 + (Q - c) / temperature, 0) of mean one."""
     k_act, k_guess = jax.random.split(rng)
     noisy = jax.lax.stop_gradient(alpha_t * sample_fn(k_act, obs) + sigma_t * noise)
     guesses = jax.random.normal(k_guess, (candidates, *noisy.shape))
     q = q_fn(obs, (noisy - sigma_t * guesses) / alpha_t)
-    weight = jax.lax.stop_gradient(jnp.maximum(1.0 + (q - q.mean(axis=0)) / temperature, 0.0))
+    best, k = -jnp.sort(-q, axis=0), jnp.arange(1, candidates + 1).reshape(-1, *[1] * (q.ndim - 1))
+    cut = jnp.max((jnp.cumsum(best, axis=0) - candidates * temperature) / k, axis=0)  # c - temperature
+    weight = jax.lax.stop_gradient(jnp.maximum((q - cut) / temperature, 0.0))
     distance = jnp.sum((guesses - eps_fn(noisy, t, obs)) ** 2, axis=-1)
-    return jnp.mean(jnp.sum(weight * distance, axis=0) / jnp.sum(weight, axis=0))
+    return jnp.mean(weight * distance)

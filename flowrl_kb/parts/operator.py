@@ -43,15 +43,44 @@ def exponential(*, temperature, weight_clip=None) -> Operator:
     return Operator(weights=weights, slope=1.0 / temperature, divergence="reverse-kl", penalty_weight=temperature)
 
 
-def linear(*, temperature) -> Operator:
-    """nu (1 + (Q - mean Q) / lambda)_+, the law of a chi-square penalty, self-normalised over the candidates."""
+def _of_group(weigh: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """Weights by `weigh(q (N, ...))`, which sum to one: over candidates, or over the batch (mean one) where K is 1."""
 
     def weights(q: Array) -> Array:
-        axis = 0 if len(q) > 1 else None
-        raw = jnp.maximum(1.0 + (q - jnp.mean(q, axis=axis)) / temperature, 0.0)
-        return raw / (jnp.sum(raw, axis=0) if len(q) > 1 else jnp.mean(raw))
+        return weigh(q) if len(q) > 1 else q.size * weigh(q.reshape(-1)).reshape(q.shape)
 
-    return Operator(weights=weights)
+    return weights
+
+
+def linear(*, temperature) -> Operator:
+    """nu (1 + (Q - c) / lambda)_+, the law of a chi-square penalty; c is such that the weights average one.
+
+    q_j is above the cut when sum_i (q_i - q_j)_+ < lambda N. Also called sparsemax (of Q / lambda N).
+    """
+
+    def weigh(q: Array) -> Array:
+        budget, q = temperature * len(q), q - jnp.max(q, axis=0)
+        above = jnp.sum(jnp.maximum(q[:, None] - q, 0.0), axis=0) < budget
+        cut = (jnp.sum(above * q, axis=0) - budget) / jnp.sum(above, axis=0)
+        return jnp.maximum(q - cut, 0.0) / budget
+
+    return Operator(weights=_of_group(weigh))
+
+
+def square(*, temperature) -> Operator:
+    """nu (1 + (Q - c) / 2 lambda)_+^2, the law of the divergence of order 3/2; c is such that the weights average one.
+
+    q_j is above the cut when sum_i (q_i - q_j)_+^2 < (2 lambda)^2 N. Also called 1.5-entmax (of Q / lambda sqrt N).
+    """
+
+    def weigh(q: Array) -> Array:
+        budget, q = (2.0 * temperature) ** 2 * len(q), q - jnp.max(q, axis=0)
+        above = jnp.sum(jnp.square(jnp.maximum(q[:, None] - q, 0.0)), axis=0) < budget
+        n, total, squares = (jnp.sum(above * power, axis=0) for power in (1.0, q, jnp.square(q)))
+        cut = (total - jnp.sqrt(total**2 - n * (squares - budget))) / n
+        return jnp.square(jnp.maximum(q - cut, 0.0)) / budget
+
+    return Operator(weights=_of_group(weigh))
 
 
 def rank() -> Operator:

@@ -86,10 +86,24 @@ def best_of_n(task: Bandit, *, best_of: int, over: Grid | None = None) -> Law:
 
 
 def linear(task: Bandit, *, temperature: float, over: Grid | None = None) -> Law:
-    """nu (1 + (r - E_nu r) / lambda)_+ / Z: the target of a chi-square weight with the mean as baseline."""
+    """nu (1 + (r - c) / lambda)_+: the target of a chi-square penalty; c makes it sum to one.
+
+    c is found by bisection on [E_nu r, max r + lambda]: cutting raises it above the mean.
+    """
     nu = behaviour(task, over)
     r = bandits.reward(task, nu.grid.points)
-    mass = nu.mass * jnp.maximum(1.0 + (r - nu.mean(r)) / temperature, 0.0)
+
+    def cut(c: Array) -> Array:
+        return nu.mass * jnp.maximum(1.0 + (r - c) / temperature, 0.0)
+
+    def halve(_, bounds):
+        low, high = bounds
+        c = 0.5 * (low + high)
+        heavy = jnp.sum(cut(c)) > 1.0
+        return jnp.where(heavy, c, low), jnp.where(heavy, high, c)
+
+    low, high = jax.lax.fori_loop(0, 60, halve, (nu.mean(r), jnp.max(r) + temperature))
+    mass = cut(0.5 * (low + high))
     return Law(nu.grid, mass / jnp.sum(mass))
 
 

@@ -64,13 +64,24 @@ def test_reciprocal_solves_its_own_equation():
     assert float(law.mass.sum()) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_linear_weights_have_the_mean_as_baseline():
+def test_linear_weights_have_the_mean_as_constant_where_nothing_is_cut():
     task = bandits.get("unequal-1d")
     law, nu = laws.linear(task, temperature=5.0), laws.behaviour(task)
     r = bandits.reward(task, nu.grid.points)
     # nothing is cut at this temperature wherever there is mass, so the gain is Var(r) / lambda
     gain = law.mean(r) - nu.mean(r)
     assert float(gain) == pytest.approx(float(nu.mean((r - nu.mean(r)) ** 2) / 5.0), rel=1e-3)
+
+
+def test_linear_weights_that_are_cut_average_one_without_being_rescaled():
+    task = bandits.get("unequal-1d")
+    law, nu = laws.linear(task, temperature=0.1), laws.behaviour(task)
+    r = np.asarray(bandits.reward(task, nu.grid.points))
+    heavy = np.asarray(nu.mass) > 1e-6
+    weight = np.asarray(law.mass)[heavy] / np.asarray(nu.mass)[heavy]
+    assert (weight == 0.0).any()
+    slope = np.polyfit(r[heavy][weight > 0], weight[weight > 0], 1)[0]
+    assert slope == pytest.approx(1 / 0.1, rel=1e-3)
 
 
 def test_samples_of_a_law_have_its_moments():
