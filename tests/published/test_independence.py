@@ -13,7 +13,7 @@ from flowrl_kb.kb.load import load
 
 FOLDER = Path(flowrl_kb.published.__file__).parent
 KB = load()
-ALLOWED = {"jax", "jax.numpy", "flowrl_kb.parts.types"}
+ALLOWED = {"functools", "jax", "jax.numpy", "flowrl_kb.parts.types"}
 
 
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("[a-z]*.py")), ids=lambda f: f.stem)
