@@ -35,7 +35,9 @@ class Program:
         def chunk(keys: Array, scenes: Scenario) -> Array:
             return jax.lax.map(lambda key: jax.vmap(lambda scene: one(scene, key))(scenes), keys, batch_size=WIDTH)
 
-        return jax.jit(chunk, compiler_options=COMPILER).lower(jax.random.split(jax.random.key(0), CHUNK), self._scenes)
+        # Unused arguments are kept, because without them a loss of the critic and one of its target have one text.
+        made = jax.jit(chunk, compiler_options=COMPILER, keep_unused=True)
+        return made.lower(jax.random.split(jax.random.key(0), CHUNK), self._scenes)
 
     @cached_property
     def hash(self) -> str:

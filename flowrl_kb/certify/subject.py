@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
+import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import version
@@ -45,6 +47,8 @@ HYPER = {
 KEPT = {"clip": 0.05}
 """Published values at least this large are kept: a clip so wide has laboratory samples on both of its sides."""
 SCENES = {"drifted": lab.drifted, "at-old": lab.at_old}
+_STARTED = time.time()
+"""Files newer than this may not be the code that runs here; what they made must not be found by other processes."""
 PACKAGE = Path(__file__).resolve().parents[1]
 LABORATORY = ("laboratory", "presentation", "features", "program", "fingerprint", "subject")
 SOURCES = ("parts", *(f"certify/{name}.py" for name in LABORATORY))
@@ -146,6 +150,8 @@ def code_hash(*published: str) -> str:
         for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
             if file.name not in NETWORKS:
                 digest.update(code_of(file).encode())
+                if file.stat().st_mtime > _STARTED:
+                    digest.update(f"edited while process {os.getpid()} runs".encode())
     return digest.hexdigest()[:16]
 
 

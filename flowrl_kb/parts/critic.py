@@ -38,7 +38,7 @@ def q_soft(backup: Backup, regress: Regress, *, following: Next) -> dict[str, Lo
 def denoising_log_prob(field: FieldPolicy, a: Array, s: Array, key: Key, noises: int) -> Array:
     """log pi(a|s) = -(d/2) log 2 pi e + (1/2) int [d - E|eps_theta - eps|^2 / r] dr / (1 - r), by sums over the grid.
 
-    r = alpha^2 / (alpha^2 + sigma^2); each interval is read at its noisier end, E over `noises` draws. a (B, d) to (B,).
+    r = alpha^2 / (alpha^2 + sigma^2); each interval is read at its noisier end, E over `noises` draws. a (B, d).
     Source: the relation of mutual information and minimum mean square error, pointwise; MaxEntDP (2502.11612).
     """
     alpha, sigma = coefficients(field.path, field.grid)

@@ -9,7 +9,7 @@ TRAINS = {"actor": "field", "critic": "critic"}
 def actor_loss(models, batch, key, *, q_weight, box=None):
     """Denoising loss on the data minus a normalised Q of the action that one prediction makes of the noised one.
 
-    L = E |eps_theta(x_t) - eps|^2 / d - eta E[Q_k(s, a0)] / sg E|Q_k(s, a0)|, a0 = clip (x_t - sigma eps_theta) / alpha,
+    L = E |eps_theta(x_t) - eps|^2 / d - eta E[Q_k(s, a0)] / sg E|Q_k(s, a0)|, a0 = cut((x_t - sigma eps_theta) / alpha)
     x_t = alpha a + sigma eps, k one of two heads by a coin flip. Both terms use the same a, t, eps. batch.a (B, d) are
     data actions; q_weight = eta. Source: action approximation of the paper; official diffusion/dql.py, loss_type TD3.
     """
@@ -45,7 +45,7 @@ def critic_loss(models, batch, key, *, discount, box=None):
 
 
 def act(models, s, key, *, best_of, acting_temperature):
-    """One of `best_of` samples, drawn with softmax weights of the smaller head. Source: official diffusion/trainer.py."""
+    """One of `best_of` samples, by softmax weights of the smaller head. Source: official diffusion/trainer.py."""
     k_sample, k_pick = jax.random.split(key)
     a = models.actor.sample(k_sample, s, (best_of,))
     q = jnp.min(models.critic(s, a), axis=0)

@@ -1,4 +1,5 @@
-"""GeMPO: Generalized Measure Matching for Online Diffusion Reinforcement Learning, Ma et al. 2026 (arXiv 2603.10250)."""
+"""GeMPO: Generalized Measure Matching for Online Diffusion Reinforcement Learning, Ma et al. 2026
+(arXiv 2603.10250)."""
 
 import jax
 import jax.numpy as jnp

@@ -38,7 +38,7 @@ def actor_loss(models, batch, key, *, candidates, floor_weight, floor_samples, b
 
 
 def critic_loss(models, batch, key, *, discount, backup_of):
-    """Double-Q regression on r + gamma min_i Qbar_i(s', a'*), a'* the best of `backup_of` actions of the averaged actor.
+    """Double-Q regression on r + gamma min_i Qbar_i(s', a'*), a'* the best of `backup_of` averaged-actor actions.
 
     The averaged critics select as well as value. Source: official agent/qvpo.py, Q training.
     """

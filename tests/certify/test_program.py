@@ -31,6 +31,25 @@ def test_the_hash_follows_the_computation_and_not_the_names():
     assert program(2.0).hash != program(2.5).hash
 
 
+def test_the_hash_knows_which_of_two_equal_shapes_is_read():
+    """A critic and its target are two arguments of one shape; without the unread one the texts would be the same."""
+    online, target = (
+        Program(lambda name=name: lambda scene, key: jnp.sum(getattr(scene, name).height) * jnp.ones((1, 1)), SCENES)
+        for name in ("critic", "target_critic")
+    )
+    assert online.hash != target.hash
+
+
+def test_a_link_that_points_to_another_program_is_mended_before_anything_is_added(memory):
+    honest = Fingerprint(program(1.0), SCENES, "published", "honest")
+    honest.take(1)
+    (memory / "links" / "stale").write_text(honest.identity)
+    changed = Fingerprint(program(3.0), SCENES, "published", "stale").take(2 * CHUNK)
+    alone = Fingerprint(program(3.0), SCENES, "published", "alone").take(2 * CHUNK)
+    np.testing.assert_array_equal(changed.mean, alone.mean)
+    assert Fingerprint(program(1.0), SCENES, "published", "honest").take(1).n == CHUNK
+
+
 def test_changed_code_that_computes_the_same_finds_the_old_moments(memory):
     old = Fingerprint(program(2.0), SCENES, "published", "made-by-old-code").take(CHUNK)
     new = Fingerprint(program(2.0), SCENES, "published", "made-by-new-code")

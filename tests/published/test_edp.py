@@ -1,4 +1,4 @@
-"""Where EDP's actor loss is at rest when Q is affine: the noise of the data moved by (eta d / 2 |Q|)(sigma / alpha) g."""
+"""Where EDP's actor loss rests when Q is affine: the noise of the data moved by (eta d / 2 |Q|)(sigma / alpha) g."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""GeMPO's normaliser against a root finder, and its weights against those of the operator at the declared temperature."""
+"""GeMPO's normaliser against a root finder, and its weights against the operator's at the declared temperature."""
 
 import jax.numpy as jnp
 import numpy as np
