@@ -26,6 +26,8 @@ SLOT_AXES = {
     "log_temperature": (),
 }
 """Axes that are changed outside the actor slot, whose mechanism axes are."""
+PLAIN_BACKUP = {"backup-policy": "online", "backup-aggregation": "min", "backup-smoothing": "none"}
+"""How a next action is proposed, read and smoothed where nothing else is said."""
 
 
 def mutants(kb: KB, node: Node, slot: str) -> Iterator[tuple[str, str, dict[str, str], dict[str, Any]]]:
@@ -35,6 +37,8 @@ def mutants(kb: KB, node: Node, slot: str) -> Iterator[tuple[str, str, dict[str,
     """
     actor = [axis.id for axis in kb.actor_axes]
     for axis in map(kb.axes.__getitem__, SLOT_AXES.get(slot, actor)):
+        if axis.id in PLAIN_BACKUP and node["backup"] == "none":
+            continue  # there is no next action to propose, to read or to smooth
         for value in axis.values:
             if value.id != node[axis.id]:
                 for cell in _neighbours(kb, node, axis.id, value.id):
@@ -65,16 +69,24 @@ def sufficient(name: str, cell: Mapping[str, str], hyper: Mapping[str, Any]) -> 
 
 def _neighbours(kb: KB, node: Node, axis: str, value: str) -> Iterator[dict[str, str]]:
     """The changed cell if no constraint forbids it, else every allowed one with one further axis changed."""
-    changed = {**node.coordinates, axis: value}
+    changed = plumbed({**node.coordinates, axis: value})
     if not violations(kb, changed):
         yield changed
         return
     for other in kb.mechanism:
         for further in other.values:
             if other.id not in (axis, "route") and further.id != changed[other.id]:
-                cell = {**changed, other.id: further.id}
+                cell = plumbed({**changed, other.id: further.id})
                 if not violations(kb, cell):
                     yield cell
+
+
+def plumbed(cell: dict[str, str]) -> dict[str, str]:
+    """The cell with the plumbing of its backup: none where no next action is drawn, the plain one where it has none."""
+    if cell.get("backup") == "none":
+        return {**cell, **dict.fromkeys(PLAIN_BACKUP, "none")}
+    lacking = {axis: value for axis, value in PLAIN_BACKUP.items() if cell.get(axis) == "none"}
+    return {**cell, **lacking}
 
 
 class Mutant(NamedTuple):

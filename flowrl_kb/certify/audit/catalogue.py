@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from flowrl_kb import compose
 from flowrl_kb.certify import subject
 from flowrl_kb.certify.fingerprint import Fingerprint
-from flowrl_kb.certify.mutation import mutants, sufficient
+from flowrl_kb.certify.mutation import PLAIN_BACKUP, mutants, plumbed, sufficient
 from flowrl_kb.certify.subject import laboratory_hyper
 from flowrl_kb.errors import UserError
 from flowrl_kb.kb.cells import constraints, violations
@@ -35,10 +35,6 @@ BESIDE = {
     "inference-selection": ("identity", "q-pi", "scalar", "online-off-policy"),
 }
 """Backup, critic, critic output and setting that go with a route; they do not enter the actor's update."""
-
-
-PLAIN_BACKUP = {"backup-policy": "online", "backup-aggregation": "min", "backup-smoothing": "none"}
-NO_BACKUP = dict.fromkeys(PLAIN_BACKUP, "none")
 
 
 class Entry(NamedTuple):
@@ -100,9 +96,9 @@ def points(kb: KB, policy: str) -> Iterator[dict[str, str]]:
         backup, critic, output, setting = BESIDE.get(cell["route"], ("identity", "q-pi", "scalar", "online-off-policy"))
         acting = "rank" if cell["route"] == "inference-selection" else "noise"  # not part of the actor's update
         beside = {"backup": backup, "critic": critic, "critic-output": output, "setting": setting, "acting": acting}
-        beside |= NO_BACKUP if backup == "none" else PLAIN_BACKUP
-        if not violations(kb, cell | beside):
-            yield cell | beside
+        whole = plumbed({**PLAIN_BACKUP, **cell, **beside})
+        if not violations(kb, whole):
+            yield whole
 
 
 def _has_part(axis: str, value: str) -> bool:
