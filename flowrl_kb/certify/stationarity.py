@@ -25,8 +25,8 @@ from flowrl_kb.kb.nodes import Node
 
 CANDIDATES = (8, 16, 32, 64)
 """Numbers of candidates from which a limit is extrapolated, with terms in 1/K and 1/K^2."""
-REPLICATES = LOOKS[1]
-"""Replicates at every number of candidates."""
+AT, AT_LIMITS = LOOKS[1:3], LOOKS[1:2]
+"""Looks at a field, and at the several numbers of candidates of a limit; the error rates are those of five looks."""
 COLDER = 1.5
 """The negative control predicts a field whose temperature is larger by this factor (plain cloning: a field of another
 law)."""
@@ -65,6 +65,15 @@ def predicted(node: Node) -> Prediction | None:
     return None
 
 
+def tested(node: Node, name: str, field: Callable, candidates: tuple[int, ...]) -> tuple[Comparison, dict[str, float]]:
+    """`rest` at one look after the other, until it is decided or the looks are used up."""
+    for n in AT_LIMITS if candidates else AT:
+        result, found = rest(node, name, field, candidates, n)
+        if result.verdict != "undecided":
+            break
+    return result, found
+
+
 def _at(node: Node, name: str, field: Callable, hyper: dict[str, Any], n: int) -> Moments:
     return subject.fingerprint(node, "actor", hyper=hyper, at=(name, lambda scene, path: field(scene, path))).take(n)
 
@@ -78,7 +87,9 @@ def _extrapolated(points: list[Moments], counts: tuple[int, ...]) -> tuple[np.nd
     return mean, covariance
 
 
-def rest(node: Node, name: str, field: Callable, candidates: tuple[int, ...]) -> tuple[Comparison, dict[str, float]]:
+def rest(
+    node: Node, name: str, field: Callable, candidates: tuple[int, ...], n: int
+) -> tuple[Comparison, dict[str, float]]:
     """Test that the actor's update vanishes at a field; also the worst residual at each number of candidates.
 
     Several numbers of candidates are extrapolated to infinitely many; none keeps the laboratory's.
@@ -86,7 +97,7 @@ def rest(node: Node, name: str, field: Callable, candidates: tuple[int, ...]) ->
     hyper = laboratory_hyper(node)
     reference, _ = references(subject.fingerprint(node, "actor").take(LOOKS[1]), BINS)
     counts = candidates or (hyper.get("candidates"),)
-    points = [_at(node, name, field, {**hyper, "candidates": k}, REPLICATES) for k in counts]
+    points = [_at(node, name, field, {**hyper, "candidates": k}, n) for k in counts]
     found = {
         str(k): round(residual_test(p.mean, p.of_mean, reference, MARGIN).residual, 4)
         for k, p in zip(counts, points, strict=True)
@@ -106,8 +117,8 @@ def certify(node: Node) -> dict[str, Any] | None:
     prediction = predicted(node)
     if prediction is None:
         return None
-    result, points = rest(node, prediction.name, prediction.field, CANDIDATES * prediction.limit)
-    control, _ = rest(node, f"control of {prediction.name}", prediction.control, CANDIDATES[-1:] * prediction.limit)
+    result, points = tested(node, prediction.name, prediction.field, CANDIDATES * prediction.limit)
+    control, _ = tested(node, f"control of {prediction.name}", prediction.control, CANDIDATES[-1:] * prediction.limit)
     scene, block = result.worst
     verdict = {"equal": "stationary", "different": "moving"}.get(result.verdict, result.verdict)
     if prediction.limit and verdict == "moving":
