@@ -160,7 +160,13 @@ def _coordinates(kb: KB) -> Iterator[Finding]:
             yield Finding("not-separated", f"{m.method}.{m.axis}", f"{m.slot}: {m.from_} / {m.to}")
         elif m.verdict == "undecided":
             yield Finding("undecided", f"{m.method}.{m.axis}", f"{m.slot}: {m.from_} / {m.to}")
+    for c in kb.verdicts.certificates:
+        if c.verdict == "undecided":
+            yield Finding("undecided", f"{c.method}:{c.slot}", "published against composed")
+    certified = {c.method for c in kb.verdicts.certificates}
     for card in kb.cards.values():
+        if certified and card.id not in certified:
+            yield Finding("not certified", card.id, "no comparison of published and composed updates is stored")
         unknown = kb.nodes[card.id].unknown(axis.id for axis in kb.mechanism)
         if unknown:
             yield Finding("unknown coordinates", card.id, ", ".join(unknown))

@@ -101,6 +101,7 @@ FindingKind = Literal[
     "witness not measured",
     "witness failed",
     "undecided",
+    "not certified",
     "open pair",
     "not-separated",
     "redundant rule",
