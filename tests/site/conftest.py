@@ -13,20 +13,13 @@ pytest.importorskip("material", reason="the extra `site` is not installed")
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory):
-    """A freshly built site; the folder and the seconds it took."""
-    import time
-
+def root(tmp_path_factory):
+    """The folder of a freshly built site."""
     from flowrl_kb.site_command import build
 
-    folder, start = tmp_path_factory.mktemp("site") / "out", time.perf_counter()
+    folder = tmp_path_factory.mktemp("site") / "out"
     build(folder)
-    return folder, time.perf_counter() - start
-
-
-@pytest.fixture(scope="session")
-def root(built):
-    return built[0]
+    return folder
 
 
 class Quiet(SimpleHTTPRequestHandler):
