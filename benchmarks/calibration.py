@@ -6,6 +6,8 @@ Independent streams of one published update, PAIRS pairs for each method, REPLIC
 from __future__ import annotations
 
 import json
+from datetime import date
+from importlib.metadata import version
 
 import numpy as np
 
@@ -44,6 +46,8 @@ def run(methods: tuple[str, ...], seed: int) -> dict[str, object]:
         print(method, flush=True)
     every = np.concatenate(blocks)
     return {
+        "date": date.today().isoformat(),
+        "made": {name: version(name) for name in ("jax", "jaxlib", "numpy")},
         "comparisons": len(smallest),
         "blocks": len(every),
         "replicates": REPLICATES,

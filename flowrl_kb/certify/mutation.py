@@ -18,16 +18,16 @@ from flowrl_kb.kb.cells import violations
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
 
+PLAIN_BACKUP = {"backup-policy": "online", "backup-aggregation": "min", "backup-smoothing": "none"}
+"""How a next action is proposed, read and smoothed where nothing else is said."""
 SLOT_AXES = {
     "acting": ("acting",),
-    "critic": ("backup", "critic", "backup-policy", "backup-aggregation", "backup-smoothing"),
+    "critic": ("backup", "critic", *PLAIN_BACKUP),
     "value": ("critic",),
     "behaviour": (),
     "log_temperature": (),
 }
 """Axes that are changed outside the actor slot, whose mechanism axes are."""
-PLAIN_BACKUP = {"backup-policy": "online", "backup-aggregation": "min", "backup-smoothing": "none"}
-"""How a next action is proposed, read and smoothed where nothing else is said."""
 
 
 def mutants(kb: KB, node: Node, slot: str) -> Iterator[tuple[str, str, dict[str, str], dict[str, Any]]]:
@@ -81,11 +81,11 @@ def _neighbours(kb: KB, node: Node, axis: str, value: str) -> Iterator[dict[str,
                     yield cell
 
 
-def plumbed(cell: dict[str, str]) -> dict[str, str]:
+def plumbed(cell: Mapping[str, str]) -> dict[str, str]:
     """The cell with the plumbing of its backup: none where no next action is drawn, the plain one where it has none."""
     if cell.get("backup") == "none":
         return {**cell, **dict.fromkeys(PLAIN_BACKUP, "none")}
-    lacking = {axis: value for axis, value in PLAIN_BACKUP.items() if cell.get(axis) == "none"}
+    lacking = {axis: value for axis, value in PLAIN_BACKUP.items() if cell.get(axis, "none") == "none"}
     return {**cell, **lacking}
 
 

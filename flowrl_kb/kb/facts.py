@@ -142,9 +142,8 @@ def _by_rule(kb: KB, rule: Rule, a: Node, b: Node) -> Fact:
     """State the rule for one pair; differing conditional axes that it does not free become assumptions."""
     cosmetic = tuple(
         f"{axis.name.lower()} does not matter ({a[axis.id]} / {b[axis.id]}): {axis.cosmetic_when}"
-        for axis in kb.axes.values()
-        if axis.kind == "conditional" and axis.id not in rule.free and a[axis.id] != b[axis.id]
-        if axis.describes(rule.slot)
+        for axis in kb.conditional_of(rule.slot)
+        if axis.id not in rule.free and a[axis.id] != b[axis.id]
     )
     kept = rule.about if rule.about != "published" else about(kb, a.id, b.id)
     return Fact(

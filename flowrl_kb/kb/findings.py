@@ -99,18 +99,9 @@ def _measured(kb: KB) -> Iterator[Finding]:
         yield Finding("assumption matters", _pair(fact.a, fact.b), detail)
 
 
-DRAWN_WITH = ("policy", "path", "sampler")
-"""Conditional axes of the actor on which the law of next actions, and of roll-outs, depends as well."""
-
-
 def _conditions(kb: KB, a: Node, b: Node, slot: str) -> list[str]:
     """The conditional axes that could explain why two updates of one cell differ, with both values."""
-    axes = (x for x in kb.axes.values() if x.kind == "conditional")
-    return [
-        f"{axis.id} {a[axis.id]} / {b[axis.id]}"
-        for axis in axes
-        if a[axis.id] != b[axis.id] and (axis.describes(slot) or (slot != "actor" and axis.id in DRAWN_WITH))
-    ]
+    return [f"{x.id} {a[x.id]} / {b[x.id]}" for x in kb.conditional_of(slot) if a[x.id] != b[x.id]]
 
 
 def _triangles(known: Knowledge) -> Iterator[Finding]:

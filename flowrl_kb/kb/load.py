@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from flowrl_kb.kb.relate import Relation
 
 
+DRAWN_WITH = ("policy", "path", "sampler")
+"""Conditional axes of the actor on which the law of next actions, and of roll-outs, depends as well."""
+
+
 @dataclass(eq=False)
 class KB:
     """Axes, constraints, rules, witnesses, cards, verdicts and the like; all else is derived from them."""
@@ -62,6 +66,20 @@ class KB:
     def axes_of(self, slot: str) -> tuple[str, ...]:
         """The mechanism axes that describe a slot; a trained object beside actor and critics has none."""
         return tuple(axis.id for axis in self.mechanism if axis.describes(slot))
+
+    def conditional_of(self, slot: str) -> tuple[Axis, ...]:
+        """The conditional axes that can matter to the update of a slot; acting rules are compared without any.
+
+        Critics and state values also depend on what next actions and roll-outs are drawn with.
+        """
+        if slot == "acting":
+            return ()
+        also = () if slot == "actor" else DRAWN_WITH
+        return tuple(
+            axis
+            for axis in self.axes.values()
+            if axis.kind == "conditional" and (axis.describes(slot) or axis.id in also)
+        )
 
     @cached_property
     def stale(self) -> frozenset[str]:

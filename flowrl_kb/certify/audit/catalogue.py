@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from flowrl_kb import compose
 from flowrl_kb.certify import subject
 from flowrl_kb.certify.fingerprint import Fingerprint
-from flowrl_kb.certify.mutation import PLAIN_BACKUP, mutants, plumbed, sufficient
+from flowrl_kb.certify.mutation import mutants, plumbed, sufficient
 from flowrl_kb.certify.subject import laboratory_hyper
 from flowrl_kb.errors import UserError
 from flowrl_kb.kb.cells import constraints, violations
@@ -96,7 +96,7 @@ def points(kb: KB, policy: str) -> Iterator[dict[str, str]]:
         backup, critic, output, setting = BESIDE.get(cell["route"], ("identity", "q-pi", "scalar", "online-off-policy"))
         acting = "rank" if cell["route"] == "inference-selection" else "noise"  # not part of the actor's update
         beside = {"backup": backup, "critic": critic, "critic-output": output, "setting": setting, "acting": acting}
-        whole = plumbed({**PLAIN_BACKUP, **cell, **beside})
+        whole = plumbed(cell | beside)
         if not violations(kb, whole):
             yield whole
 
