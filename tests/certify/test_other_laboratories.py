@@ -9,8 +9,8 @@ from flowrl_kb.kb.load import load
 
 KB = load()
 REPLICATES, BOUND = LOOKS[1:3], 0.15
-"""The bound of a residual, fixed before the first run, and the looks at which it may be reached. The second look was added
-after iDEM and IDQL in one dimension had not reached it at the first."""
+"""The bound of a residual, fixed before the first run, and the looks at which it may be reached. The second look was
+added after iDEM and IDQL in one dimension had not reached it at the first."""
 METHODS = ("sdac", "qsm", "idem", "dac", "fql", "td3bc", "idql", "qipo")
 BOX = 0.8
 
