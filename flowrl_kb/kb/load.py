@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from flowrl_kb.errors import DataError, Problem, unknown
-from flowrl_kb.kb import ROOT, checks, verdicts
+from flowrl_kb.kb import ROOT, remembered, verdicts
 from flowrl_kb.kb.explain import explain
 from flowrl_kb.kb.nodes import Node, of_card
 from flowrl_kb.kb.schema import Axis, Card, Constraint, Projection, Term
@@ -47,6 +47,7 @@ class KB:
     warnings: list[Problem] = field(default_factory=list)
     sources: dict[tuple[str, str], tuple[Source, Loc]] = field(default_factory=dict)
     broken: set[tuple[str, str]] = field(default_factory=set)
+    _derived: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def nodes(self) -> dict[str, Node]:
@@ -114,6 +115,12 @@ class KB:
         source, base = self.sources[kind, id]
         return source.path, source.line((*base, *loc))
 
+    def derived(self, name: str, make: Callable[[KB], Any]) -> Any:
+        """Return what `make` derives from this knowledge base; it is made once and kept with it."""
+        if name not in self._derived:
+            self._derived[name] = make(self)
+        return self._derived[name]
+
     def query(self, text: str, variants: bool = False) -> Answer:
         """Answer a query of the grammar in `flowrl_kb.kb.grammar`."""
         from flowrl_kb.kb.query import query
@@ -138,9 +145,17 @@ def data_root() -> Path:
 
 def load(root: str | Path | None = None) -> KB:
     """Return the knowledge base under `root`, or raise `DataError` with every problem found."""
-    kb, problems = attempt(root)
-    if problems:
-        raise DataError(problems)
+    folder = Path(root) if root else data_root()
+    now = remembered.stamp(folder)
+    kb = remembered.recall(now)
+    if kb is None:
+        from flowrl_kb.kb.relations import knowledge
+
+        kb, problems = attempt(folder)
+        if problems:
+            raise DataError(problems)
+        knowledge(kb)  # asked by most commands, so it is kept as well
+        remembered.keep(now, kb)
     return kb
 
 
@@ -164,6 +179,8 @@ def attempt(root: str | Path | None = None) -> tuple[KB, list[Problem]]:
     kb.verdicts, found = verdicts.read(kb.root / "taxonomy" / "verdicts.json", "taxonomy/verdicts.json")
     problems += found
     # Cross-references are checked on what could be read, so that one broken file hides no other error.
+    from flowrl_kb.kb import checks
+
     problems += checks.errors(kb)
     kb.warnings = checks.warnings(kb)
     return kb, problems

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -35,9 +34,12 @@ LABELS = 8
 """Incomparable sets of assumptions kept for each node while searching the proof with the fewest."""
 
 
-@lru_cache(maxsize=8)
 def knowledge(kb: KB) -> Knowledge:
     """Return everything that rules, witnesses, verdicts and cards say about pairs of this knowledge base."""
+    return kb.derived("knowledge", _derive)
+
+
+def _derive(kb: KB) -> Knowledge:
     facts = [*proved(kb), *measured(kb), *declared(kb)]
     kinds = {id: about(kb, id) for id in kb.nodes}
     return Knowledge(facts, tuple(kb.nodes), arrows(kb), tuple(witnessed(kb)), kinds)

@@ -23,7 +23,7 @@ Setting = str | bool | int | float | tuple[Any, ...] | None
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class Value(Model):

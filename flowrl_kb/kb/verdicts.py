@@ -19,7 +19,7 @@ SCHEMA = 1
 class Record(BaseModel):
     """A generated record; further measured fields are kept and exported."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
 
 class Certificate(Record):

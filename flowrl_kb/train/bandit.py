@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +13,7 @@ from flowrl_kb.parts.types import Array, Batch, Key, Method
 from flowrl_kb.tasks import bandits
 from flowrl_kb.tasks.bandits import Bandit
 from flowrl_kb.train.agent import Agent
+from flowrl_kb.train.ahead import ONCE, side_by_side
 from flowrl_kb.train.evaluate import SAMPLES, expected_reward
 from flowrl_kb.train.settings import REACH
 from flowrl_kb.train.update import State, Trainer
@@ -121,18 +122,33 @@ class BanditRun:
         scale = training["reward_scale"]
         replay = training["replay"] if agent.coordinates.get("setting") == "online-off-policy" else 0
         key, self.key = jax.random.split(jax.random.key(seed))
-        keys = jax.random.split(key, seeds)
-        begin = jax.vmap(lambda k: start(agent.trainer, task, k, replay, scale))
-        self.carry = jax.jit(begin)(keys)
+        self._keys = jax.random.split(key, seeds)
+        self._begin = jax.jit(jax.vmap(lambda k: start(agent.trainer, task, k, replay, scale)), compiler_options=ONCE)
         self._chunk = chunk(
             agent.trainer, agent.method, task, batch=training["batch"], envs=training["envs"], scale=scale
         )
+        self._whole_chunk = self._chunk
         self._reward = jax.jit(partial(expected_reward, task))
         self._sample = sampler(agent.trainer, agent.method, SAMPLES)
 
+    @cached_property
+    def carry(self) -> Carry:
+        """The state of all seeds."""
+        return self._begin(self._keys)
+
+    def compile(self) -> None:
+        """Compile the start, a chunk and the evaluation; without this each is compiled when it is first used."""
+        carry = jax.eval_shape(self._begin, self._keys)
+        self._begin, self._whole_chunk, self._sample = side_by_side(
+            (self._begin, (self._keys,)),
+            (self._chunk, (carry, jnp.arange(self.chunk_length))),
+            (self._sample, (carry.state, self.key)),
+        )
+
     def advance(self, limit: int) -> dict[str, Array]:
         n = min(limit, self.chunk_length)
-        self.carry, metrics = self._chunk(self.carry, jnp.arange(self.step, self.step + n))
+        program = self._whole_chunk if n == self.chunk_length else self._chunk
+        self.carry, metrics = program(self.carry, jnp.arange(self.step, self.step + n))
         jax.block_until_ready(self.carry)
         self.step += n
         return metrics

@@ -10,7 +10,7 @@ import typer
 
 from flowrl_kb.errors import UserError
 
-BANDIT_STEPS = 2000
+BANDIT_STEPS = 1000
 GYM_STEPS = 100_000
 
 

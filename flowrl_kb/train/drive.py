@@ -22,14 +22,15 @@ left out as soon as there is a second."""
 class Run(Protocol):
     """A training run that advances in chunks.
 
-    `unit` names what `step` counts; `advance()` does one chunk of at most `limit` steps and returns its metrics;
-    `trace()` builds the updates without running them; `evaluate()` returns metrics of the policy; `state()` is
-    everything that the next chunk depends on.
+    `unit` names what `step` counts; `compile()` may prepare what follows; `advance()` does one chunk of at most `limit`
+    steps and returns its metrics; `trace()` builds the updates without running them; `evaluate()` returns metrics of
+    the policy; `state()` is everything that the next chunk depends on.
     """
 
     unit: str
     step: int
 
+    def compile(self) -> None: ...
     def advance(self, limit: int) -> Mapping[str, Any]: ...
     def trace(self) -> None: ...
     def evaluate(self) -> Mapping[str, Any]: ...
@@ -67,6 +68,7 @@ def drive(
     recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
     chunks = 0
     with interruptible() as stop, _bar(steps, run.unit) as show:
+        run.compile()
         while run.step < steps and not stop:
             before, began = run.step, time.perf_counter()
             metrics = dict(run.advance(steps - run.step))

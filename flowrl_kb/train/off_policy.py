@@ -97,6 +97,9 @@ class OffPolicyRun:
             self.envs.finished.clear()
         return metrics | {"updates": self.updates}
 
+    def compile(self) -> None:
+        """Nothing ahead: random steps come first."""
+
     def trace(self) -> None:
         b, s = self.agent.training["batch"], np.zeros((CHUNK, self.agent.training["batch"], self.task.ds), np.float32)
         row = np.zeros((CHUNK, b), np.float32)

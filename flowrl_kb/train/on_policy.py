@@ -16,6 +16,7 @@ from flowrl_kb.tasks.bandits import Bandit
 from flowrl_kb.tasks.gym import Envs, Task
 from flowrl_kb.train import off_policy
 from flowrl_kb.train.agent import Agent
+from flowrl_kb.train.ahead import side_by_side
 from flowrl_kb.train.bandit import sampler
 from flowrl_kb.train.evaluate import SAMPLES, expected_reward
 from flowrl_kb.train.update import State, refresh
@@ -161,6 +162,9 @@ class OnPolicyRun:
             self.envs.finished.clear()
         return metrics | {"updates": self.updates}
 
+    def compile(self) -> None:
+        """Nothing ahead: the roll-out comes first."""
+
     def trace(self) -> None:
         length, n = self.agent.training["rollout"], self.agent.training["envs"]
         one = jax.eval_shape(self._explore, self.train_state, self.envs.s, self.key)
@@ -219,6 +223,13 @@ class OnPolicyBanditRun:
         self._round = jax.jit(jax.vmap(bandit_round(agent, task), in_axes=(0, 0, None)), donate_argnums=0)
         self._reward = jax.jit(partial(expected_reward, task))
         self._sample = sampler(agent.trainer, agent.method, SAMPLES)
+
+    def compile(self) -> None:
+        """Compile a round and the evaluation; without this each is compiled when it is first used."""
+        keys = jax.random.split(self.key, jax.tree.leaves(self.carry)[0].shape[0])
+        self._round, self._sample = side_by_side(
+            (self._round, (self.carry, keys, 0)), (self._sample, (self.carry, self.key))
+        )
 
     def advance(self, limit: int) -> dict[str, Array]:
         seeds = jax.tree.leaves(self.carry)[0].shape[0]

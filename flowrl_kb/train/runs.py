@@ -60,7 +60,7 @@ def probe(run: Run, name: str) -> None:
 def intervals(run: Run, steps: int) -> dict[str, int | None]:
     """How often a run is evaluated and saved, in steps."""
     if isinstance(getattr(run, "task", None), Bandit):
-        return {"evaluate_every": max(steps // 10, 1), "save_every": None}
+        return {"evaluate_every": max(steps // 4, 1), "save_every": None}
     return {"evaluate_every": max(steps // 10, 1), "save_every": max(steps // 10, 1)}
 
 

@@ -51,7 +51,11 @@ BANDIT = {
 }
 AT_MOST = {"candidates": 64, "best_of": 8, "backup_of": 8, "log_temperature_every": 100, "log_temperature_start": 0.0}
 AT_LEAST = {"steps": 20}
+EVALUATIONS = 4096
 """The bandit preset: small networks, fewer candidates, one temperature that suits rewards of order one.
+
+Where many candidates are valued for each state, the batch shrinks until EVALUATIONS are left: SDAC comes as close to
+its law with half the batch in half the time.
 
 The learning rate falls to 5 % over the run, because a constant one of this size keeps the law moving. At five sampler
 steps the discretisation would be the largest error of a law; chains that are differentiated or scored keep theirs.
@@ -157,6 +161,10 @@ def on_bandit(settings: Settings, steps: int) -> Settings:
             if hyper.get(name, least) < least:
                 hyper[name] = least
                 said.append(f"{name} {least}")
+    few = EVALUATIONS // hyper.get("candidates", 1)
+    if few < training["batch"]:
+        training["batch"] = few
+        said = [word for word in said if not word.startswith("batch")] + [f"batch {few}"]
     training |= {"envs": 32, "replay": 16_384, "decay_steps": steps, "waves": WAVES}
     for name in [n for n in training if n.endswith(("_hidden", "_learning_rate"))]:
         del training[name]

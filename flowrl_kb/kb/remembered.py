@@ -1,0 +1,61 @@
+"""The knowledge base as it was last read, kept in the user's cache, so that read commands need not parse it again.
+
+Not beside the data: whoever hands you a folder of cards must not hand you a pickle.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowrl_kb import __version__
+
+if TYPE_CHECKING:
+    from flowrl_kb.kb.load import KB
+
+CODE = Path(__file__).parent
+
+
+def stamp(root: Path) -> tuple:
+    """What the stored copy depends on: name, size and time of every data file and of this package's code."""
+    files = [*root.glob("methods/*.yaml"), *root.glob("taxonomy/*.*"), *root.glob("taxonomy/*/*.yaml")]
+    found = sorted((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in (*files, *CODE.glob("*.py")))
+    return (__version__, sys.version, tuple(found))
+
+
+def _file() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flowrl-kb" / "knowledge.pickle"
+
+
+def recall(now: tuple) -> KB | None:
+    """The stored copy, if it was made from exactly these files; a copy that cannot be read counts as none."""
+    try:
+        with _file().open("rb") as stream:
+            if pickle.load(stream) == now:
+                return pickle.load(stream)
+    except (OSError, EOFError, AttributeError, ImportError, TypeError, ValueError, RuntimeError, pickle.PickleError):
+        pass
+    return None
+
+
+def keep(then: tuple, kb: KB) -> None:
+    """Store a knowledge base without problems, `then` being the stamp from before it was read.
+
+    Nothing is stored where the folder cannot be written.
+    """
+    try:
+        file = _file()
+        partial = file.with_name(f"{file.name}.{os.getpid()}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("wb") as stream:
+                pickle.dump(then, stream, pickle.HIGHEST_PROTOCOL)
+                pickle.dump(kb, stream, pickle.HIGHEST_PROTOCOL)
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)
+    except (OSError, RuntimeError):  # no home folder is a RuntimeError
+        return

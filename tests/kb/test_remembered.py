@@ -1,0 +1,65 @@
+"""A stored copy of the knowledge base answers as the files do, and only for exactly those files."""
+
+import pickle
+
+import pytest
+
+from flowrl_kb.errors import DataError
+from flowrl_kb.kb import remembered
+from flowrl_kb.kb.load import attempt, data_root, load
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "flowrl-kb" / "knowledge.pickle"
+
+
+@pytest.fixture
+def root(tmp_path):
+    import shutil
+
+    for part in ("taxonomy", "methods"):
+        shutil.copytree(data_root() / part, tmp_path / "root" / part)
+    return tmp_path / "root"
+
+
+def test_the_copy_equals_what_the_files_say(cache):
+    load()
+    assert cache.exists()
+    copy, (read, problems) = remembered.recall(remembered.stamp(data_root())), attempt()
+    assert not problems
+    for name in ("axes", "constraints", "terms", "rules", "projections", "arrows", "witnesses", "reasons", "cards"):
+        assert getattr(copy, name) == getattr(read, name)
+    assert copy.verdicts == read.verdicts
+    assert {n.id: n.coordinates for n in copy.nodes.values()} == {n.id: n.coordinates for n in read.nodes.values()}
+    assert copy.place("card", "sdac", "coordinates") == read.place("card", "sdac", "coordinates")
+    assert str(copy.relate("dql", "dppo")) == str(read.relate("dql", "dppo"))
+
+
+def test_a_changed_card_is_read_anew(cache, root):
+    load(root)
+    card = root / "methods" / "sdac.yaml"
+    card.write_text(card.read_text().replace("name: SDAC", "name: SDAD"))
+    assert load(root).cards["sdac"].name == "SDAD"
+
+
+def test_a_new_problem_is_not_hidden_by_the_copy(cache, root):
+    load(root)
+    card = root / "methods" / "sdac.yaml"
+    card.write_text(card.read_text().replace("operator: {value: exponential", "operator: {value: exponentiel"))
+    with pytest.raises(DataError):
+        load(root)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a pickle", pickle.dumps("another stamp"), b"\x80\x05cnowhere\nNo\n."])
+def test_a_copy_that_cannot_be_read_counts_as_none(cache, root, content):
+    cache.parent.mkdir(parents=True)
+    cache.write_bytes(content)
+    assert load(root).cards["sdac"].id == "sdac"
+
+
+def test_a_folder_that_cannot_be_written_stores_nothing(tmp_path, monkeypatch, root):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert load(root).cards["sdac"].id == "sdac"
