@@ -47,7 +47,7 @@ class KB:
     warnings: list[Problem] = field(default_factory=list)
     sources: dict[tuple[str, str], tuple[Source, Loc]] = field(default_factory=dict)
     broken: set[tuple[str, str]] = field(default_factory=set)
-    _derived: dict[str, Any] = field(default_factory=dict)
+    _derived: dict[str, Any] = field(default_factory=dict, init=False)
 
     @cached_property
     def nodes(self) -> dict[str, Node]:
