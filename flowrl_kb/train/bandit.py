@@ -13,7 +13,7 @@ from flowrl_kb.parts.types import Array, Batch, Key, Method
 from flowrl_kb.tasks import bandits
 from flowrl_kb.tasks.bandits import Bandit
 from flowrl_kb.train.agent import Agent
-from flowrl_kb.train.ahead import ONCE, side_by_side
+from flowrl_kb.train.ahead import side_by_side
 from flowrl_kb.train.evaluate import SAMPLES, expected_reward
 from flowrl_kb.train.settings import REACH
 from flowrl_kb.train.update import State, Trainer
@@ -123,7 +123,7 @@ class BanditRun:
         replay = training["replay"] if agent.coordinates.get("setting") == "online-off-policy" else 0
         key, self.key = jax.random.split(jax.random.key(seed))
         self._keys = jax.random.split(key, seeds)
-        self._begin = jax.jit(jax.vmap(lambda k: start(agent.trainer, task, k, replay, scale)), compiler_options=ONCE)
+        self._begin = jax.jit(jax.vmap(lambda k: start(agent.trainer, task, k, replay, scale)))
         self._chunk = chunk(
             agent.trainer, agent.method, task, batch=training["batch"], envs=training["envs"], scale=scale
         )

@@ -14,10 +14,9 @@ from flowrl_kb.parts.types import Array, Key
 from flowrl_kb.tasks import bandits, laws
 from flowrl_kb.tasks.bandits import Bandit
 from flowrl_kb.tasks.laws import Law
+from flowrl_kb.train.ahead import QUICK
 
 SAMPLES = 2000
-SHORT = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
-"""Compiler options that halve the time to judge once."""
 
 
 def distances(law: Law, samples: Array, key: Key) -> Array:
@@ -40,7 +39,7 @@ def judge(law: Law, samples: Array, key: Key) -> tuple[np.ndarray, float]:
     def both(law: Law, samples: Array) -> tuple[Array, Array]:
         return distances(law, samples, k_exact), reference_distance(law, k_reference, samples.shape[1])
 
-    found, reference = jax.jit(both, compiler_options=SHORT)(law, samples)
+    found, reference = jax.jit(both, compiler_options=QUICK)(law, samples)
     return np.asarray(found), float(reference)
 
 
