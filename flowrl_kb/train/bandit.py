@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,9 +11,6 @@ import jax.numpy as jnp
 from flowrl_kb.parts.types import Array, Batch, Key, Method
 from flowrl_kb.tasks import bandits
 from flowrl_kb.tasks.bandits import Bandit
-from flowrl_kb.train.agent import Agent
-from flowrl_kb.train.ahead import side_by_side
-from flowrl_kb.train.evaluate import SAMPLES, expected_reward
 from flowrl_kb.train.settings import REACH
 from flowrl_kb.train.update import State, Trainer
 
@@ -109,63 +105,3 @@ def sampler(trainer: Trainer, method: Method, n: int) -> Callable[[Any, Key], tu
         return jax.vmap(one)(states, jax.random.split(key, seeds))
 
     return jax.jit(all_seeds)
-
-
-class BanditRun:
-    """A run on a bandit as `drive.Run`: several seeds at once, steps are updates."""
-
-    unit = "updates"
-
-    def __init__(self, agent: Agent, task: Bandit, seeds: int, seed: int, chunk_length: int = 200):
-        training = agent.training
-        self.step, self.chunk_length, self.task = 0, chunk_length, task
-        scale = training["reward_scale"]
-        replay = training["replay"] if agent.coordinates.get("setting") == "online-off-policy" else 0
-        key, self.key = jax.random.split(jax.random.key(seed))
-        self._keys = jax.random.split(key, seeds)
-        self._begin = jax.jit(jax.vmap(lambda k: start(agent.trainer, task, k, replay, scale)))
-        self._chunk = chunk(
-            agent.trainer, agent.method, task, batch=training["batch"], envs=training["envs"], scale=scale
-        )
-        self._whole_chunk = self._chunk
-        self._reward = jax.jit(partial(expected_reward, task))
-        self._sample = sampler(agent.trainer, agent.method, SAMPLES)
-
-    @cached_property
-    def carry(self) -> Carry:
-        """The state of all seeds."""
-        return self._begin(self._keys)
-
-    def compile(self) -> None:
-        """Compile the start, a chunk and the evaluation; without this each is compiled when it is first used."""
-        carry = jax.eval_shape(self._begin, self._keys)
-        self._begin, self._whole_chunk, self._sample = side_by_side(
-            (self._begin, (self._keys,)),
-            (self._chunk, (carry, jnp.arange(self.chunk_length))),
-            (self._sample, (carry.state, self.key)),
-        )
-
-    def advance(self, limit: int) -> dict[str, Array]:
-        n = min(limit, self.chunk_length)
-        program = self._whole_chunk if n == self.chunk_length else self._chunk
-        self.carry, metrics = program(self.carry, jnp.arange(self.step, self.step + n))
-        jax.block_until_ready(self.carry)
-        self.step += n
-        return metrics
-
-    def trace(self) -> None:
-        self._chunk.lower(self.carry, jnp.arange(self.chunk_length))
-
-    def samples(self) -> tuple[Array, Array]:
-        """Generated and executed actions (seeds, n, d); the same call on the same state gives the same actions."""
-        return self._sample(self.carry.state, jax.random.fold_in(self.key, self.step))
-
-    def evaluate(self) -> dict[str, Array]:
-        generated, executed = self.samples()
-        return {"reward/generated": self._reward(generated), "reward/executed": self._reward(executed)}
-
-    def state(self) -> Any:
-        return self.carry
-
-    def load(self, step: int, state: Any) -> None:
-        self.step, self.carry = step, state

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -16,9 +15,6 @@ from flowrl_kb.tasks.bandits import Bandit
 from flowrl_kb.tasks.gym import Envs, Task
 from flowrl_kb.train import off_policy
 from flowrl_kb.train.agent import Agent
-from flowrl_kb.train.ahead import side_by_side
-from flowrl_kb.train.bandit import sampler
-from flowrl_kb.train.evaluate import SAMPLES, expected_reward
 from flowrl_kb.train.update import State, refresh
 
 ALONG_SECOND = ("chain", "pair_t", "pair_eps")
@@ -208,51 +204,3 @@ def bandit_round(agent: Agent, task: Bandit) -> Callable[[State, Key, Array], tu
         return improve(state, data, k_improve, step)
 
     return one
-
-
-class OnPolicyBanditRun:
-    """An on-policy run on a bandit as `drive.Run`: one-step episodes, several seeds at once; steps are updates."""
-
-    unit = "updates"
-
-    def __init__(self, agent: Agent, task: Bandit, seeds: int, seed: int):
-        self.step, self.task = 0, task
-        self.round = agent.training["epochs"] * agent.training["minibatches"]
-        key, self.key = jax.random.split(jax.random.key(seed))
-        self.carry = jax.jit(jax.vmap(agent.trainer.init))(jax.random.split(key, seeds))
-        self._round = jax.jit(jax.vmap(bandit_round(agent, task), in_axes=(0, 0, None)), donate_argnums=0)
-        self._reward = jax.jit(partial(expected_reward, task))
-        self._sample = sampler(agent.trainer, agent.method, SAMPLES)
-
-    def compile(self) -> None:
-        """Compile a round and the evaluation; without this each is compiled when it is first used."""
-        keys = jax.random.split(self.key, jax.tree.leaves(self.carry)[0].shape[0])
-        self._round, self._sample = side_by_side(
-            (self._round, (self.carry, keys, 0)), (self._sample, (self.carry, self.key))
-        )
-
-    def advance(self, limit: int) -> dict[str, Array]:
-        seeds = jax.tree.leaves(self.carry)[0].shape[0]
-        keys = jax.random.split(jax.random.fold_in(self.key, 2**31 + self.step), seeds)
-        self.carry, metrics = self._round(self.carry, keys, self.step)
-        jax.block_until_ready(self.carry)
-        self.step += self.round
-        return metrics
-
-    def trace(self) -> None:
-        seeds = jax.tree.leaves(self.carry)[0].shape[0]
-        self._round.lower(self.carry, jax.random.split(self.key, seeds), 0)
-
-    def samples(self) -> tuple[Array, Array]:
-        """Generated and executed actions (seeds, n, d)."""
-        return self._sample(self.carry, jax.random.fold_in(self.key, self.step))
-
-    def evaluate(self) -> dict[str, Array]:
-        generated, executed = self.samples()
-        return {"reward/generated": self._reward(generated), "reward/executed": self._reward(executed)}
-
-    def state(self) -> Any:
-        return self.carry
-
-    def load(self, step: int, state: Any) -> None:
-        self.step, self.carry = step, state

@@ -15,7 +15,7 @@ from flowrl_kb.tasks import laws
 from flowrl_kb.tasks.bandits import Bandit
 from flowrl_kb.train import evaluate
 from flowrl_kb.train.agent import Agent
-from flowrl_kb.train.bandit import BanditRun
+from flowrl_kb.train.bandit_run import BanditRun, OnPolicyBanditRun
 from flowrl_kb.train.drive import Run
 
 
@@ -24,8 +24,6 @@ def make(agent: Agent, task: Any, *, seeds: int, seed: int) -> Run:
     setting = agent.coordinates.get("setting")
     if isinstance(task, Bandit):
         if setting == "on-policy":
-            from flowrl_kb.train.on_policy import OnPolicyBanditRun
-
             return OnPolicyBanditRun(agent, task, seeds, seed)
         return BanditRun(agent, task, seeds, seed)
     if seeds > 1:

@@ -7,7 +7,7 @@ import pytest
 from flowrl_kb.kb.load import load
 from flowrl_kb.tasks import bandits, laws
 from flowrl_kb.train import evaluate
-from flowrl_kb.train.bandit import BanditRun
+from flowrl_kb.train.bandit_run import BanditRun
 
 OFF_POLICY = [n for n, c in load().cards.items() if c.coordinates["setting"].value != "on-policy"]
 

@@ -6,7 +6,8 @@ import pytest
 
 from flowrl_kb.parts.types import Batch
 from flowrl_kb.tasks import bandits
-from flowrl_kb.train.on_policy import OnPolicyBanditRun, advantages, pick
+from flowrl_kb.train.bandit_run import OnPolicyBanditRun
+from flowrl_kb.train.on_policy import advantages, pick
 
 
 def test_advantages_by_hand():

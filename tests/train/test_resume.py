@@ -8,7 +8,7 @@ import pytest
 from flowrl_kb.errors import UserError
 from flowrl_kb.tasks import bandits
 from flowrl_kb.train import checkpoint
-from flowrl_kb.train.bandit import BanditRun
+from flowrl_kb.train.bandit_run import BanditRun
 
 
 def _same(a, b):
