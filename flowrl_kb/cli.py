@@ -208,9 +208,9 @@ def check(strict: Annotated[bool, typer.Option(help="Fail on warnings too.")] = 
     from flowrl_kb.kb import terminal
     from flowrl_kb.kb.contradictions import contradictions
     from flowrl_kb.kb.findings import stale_reasons
-    from flowrl_kb.kb.load import attempt
+    from flowrl_kb.kb.load import known
 
-    kb, problems = attempt(_root)
+    kb, problems = known(_root)
     if not problems:
         problems = list(contradictions(kb))
         kb.warnings += stale_reasons(kb)

@@ -7,6 +7,8 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import to_json as to_text
+
 import flowrl_kb
 from flowrl_kb.kb.evidence import status
 from flowrl_kb.kb.ledger import ledger
@@ -53,7 +55,7 @@ def bundle(kb: KB) -> dict[str, Any]:
 
 def to_json(kb: KB) -> str:
     """Return the bundle as indented JSON."""
-    return json.dumps(bundle(kb), indent=1, ensure_ascii=False) + "\n"
+    return to_text(bundle(kb), indent=1).decode() + "\n"
 
 
 def to_csv(kb: KB) -> str:

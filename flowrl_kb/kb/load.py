@@ -145,18 +145,26 @@ def data_root() -> Path:
 
 def load(root: str | Path | None = None) -> KB:
     """Return the knowledge base under `root`, or raise `DataError` with every problem found."""
-    folder = Path(root) if root else data_root()
+    kb, problems = known(root)
+    if problems:
+        raise DataError(problems)
+    return kb
+
+
+def known(root: str | Path | None = None) -> tuple[KB, list[Problem]]:
+    """Do as `attempt` does, but answer from the stored copy where no file has changed since it was made."""
+    folder = (Path(root) if root else data_root()).resolve()
     now = remembered.stamp(folder)
     kb = remembered.recall(now)
-    if kb is None:
-        from flowrl_kb.kb.relations import knowledge
+    if kb is not None:
+        return kb, []
+    from flowrl_kb.kb.unsettled import open_pairs
 
-        kb, problems = attempt(folder)
-        if problems:
-            raise DataError(problems)
-        knowledge(kb)  # asked by most commands, so it is kept as well
+    kb, problems = attempt(folder)
+    if not problems:
+        open_pairs(kb)  # what is derived takes as long as reading, so it is kept as well
         remembered.keep(now, kb)
-    return kb
+    return kb, problems
 
 
 def attempt(root: str | Path | None = None) -> tuple[KB, list[Problem]]:

@@ -40,6 +40,10 @@ def compared_nodes(kb: KB) -> list[Node]:
 
 def open_pairs(kb: KB) -> list[Open]:
     """Return the open pairs of every slot that has facts, what settles most first, one for each pair of classes."""
+    return kb.derived("open pairs", _search)
+
+
+def _search(kb: KB) -> list[Open]:
     known, found = knowledge(kb), []
     nodes = compared_nodes(kb)
     seen = {f.slot for f in known.facts} | {s.slot for s in known.separated} | {"actor"}
