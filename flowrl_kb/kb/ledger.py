@@ -69,6 +69,10 @@ class Ledger(NamedTuple):
 
 def ledger(kb: KB) -> Ledger:
     """Return the ledger of all catalogued methods, oldest first."""
+    return kb.derived("ledger", _enter)
+
+
+def _enter(kb: KB) -> Ledger:
     cards = sorted(kb.cards.values(), key=lambda c: (c.date, c.id))
     return Ledger(tuple(_entry(kb, kb.nodes[card.id]) for card in cards), completeness(kb))
 

@@ -158,11 +158,12 @@ def known(root: str | Path | None = None) -> tuple[KB, list[Problem]]:
     kb = remembered.recall(now)
     if kb is not None:
         return kb, []
+    from flowrl_kb.kb.ledger import ledger
     from flowrl_kb.kb.unsettled import open_pairs
 
     kb, problems = attempt(folder)
     if not problems:
-        open_pairs(kb)  # what is derived takes as long as reading, so it is kept as well
+        open_pairs(kb), ledger(kb)  # what is derived takes as long as reading, so it is kept as well
         remembered.keep(now, kb)
     return kb, problems
 
