@@ -16,13 +16,16 @@ from flowrl_kb import __version__
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
 
-CODE = Path(__file__).parent
+CODE = Path(__file__).parents[1]
 
 
 def stamp(root: Path) -> tuple:
-    """What the stored copy depends on: name, size and time of every data file and of this package's code."""
-    files = [*root.glob("methods/*.yaml"), *root.glob("taxonomy/*.*"), *root.glob("taxonomy/*/*.yaml")]
-    found = sorted((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in (*files, *CODE.glob("*.py")))
+    """What the stored copy depends on: name, size and time of every data file and of this package's code.
+
+    All of the code, because checks ask which losses, rules and witnesses it holds.
+    """
+    files = [*root.glob("methods/*"), *root.glob("taxonomy/**/*"), *CODE.glob("**/*.py")]
+    found = sorted((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file())
     return (__version__, sys.version, tuple(found))
 
 

@@ -44,6 +44,13 @@ def test_a_changed_card_is_read_anew(cache, root):
     assert load(root).cards["sdac"].name == "SDAD"
 
 
+def test_every_file_that_is_read_or_asked_for_is_in_the_stamp():
+    names = {name for name, *_ in remembered.stamp(data_root())[2]}
+    for part in ("taxonomy/verdicts.json", "taxonomy/scope.yaml", "taxonomy/axes/operator.yaml", "methods/sdac.yaml"):
+        assert str(data_root() / part) in names
+    assert {str(f) for f in (remembered.CODE / "published").glob("*.py")} <= names
+
+
 def test_a_new_problem_is_not_hidden_by_the_copy(cache, root):
     load(root)
     card = root / "methods" / "sdac.yaml"
