@@ -49,6 +49,7 @@ $(STAMP): pyproject.toml requirements/test.txt
 	echo "Installing the pinned packages into $(VENV) (the first time this downloads several hundred MB)"; \
 	$(BIN)/python -m pip install --quiet --requirement requirements/test.txt; \
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .; \
+	$(BIN)/python -m compileall -q flowrl_kb; \
 	touch $@
 
 demo: $(STAMP)  ## check the cards, answer a question, train a method, build the site

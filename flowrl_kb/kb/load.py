@@ -48,6 +48,8 @@ class KB:
     sources: dict[tuple[str, str], tuple[Source, Loc]] = field(default_factory=dict)
     broken: set[tuple[str, str]] = field(default_factory=set)
     _derived: dict[str, Any] = field(default_factory=dict, init=False)
+    # What the files were when this was read; a changed copy (`dataclasses.replace`) has none and is never stored.
+    _stamp: tuple | None = field(default=None, init=False)
 
     @cached_property
     def nodes(self) -> dict[str, Node]:
@@ -116,9 +118,11 @@ class KB:
         return source.path, source.line((*base, *loc))
 
     def derived(self, name: str, make: Callable[[KB], Any]) -> Any:
-        """Return what `make` derives from this knowledge base; it is made once and kept with it."""
+        """Return what `make` derives from this knowledge base; it is made once and stored with it."""
         if name not in self._derived:
             self._derived[name] = make(self)
+            if self._stamp is not None:
+                remembered.keep(self._stamp, self)
         return self._derived[name]
 
     def query(self, text: str, variants: bool = False) -> Answer:
@@ -158,12 +162,9 @@ def known(root: str | Path | None = None) -> tuple[KB, list[Problem]]:
     kb = remembered.recall(now)
     if kb is not None:
         return kb, []
-    from flowrl_kb.kb.ledger import ledger
-    from flowrl_kb.kb.unsettled import open_pairs
-
     kb, problems = attempt(folder)
     if not problems:
-        open_pairs(kb), ledger(kb)  # what is derived takes as long as reading, so it is kept as well
+        kb._stamp = now
         remembered.keep(now, kb)
     return kb, problems
 

@@ -1,6 +1,7 @@
 """A stored copy of the knowledge base answers as the files do, and only for exactly those files."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -35,6 +36,19 @@ def test_the_copy_equals_what_the_files_say(cache):
     assert {n.id: n.coordinates for n in copy.nodes.values()} == {n.id: n.coordinates for n in read.nodes.values()}
     assert copy.place("card", "sdac", "coordinates") == read.place("card", "sdac", "coordinates")
     assert str(copy.relate("dql", "dppo")) == str(read.relate("dql", "dppo"))
+
+
+def test_what_is_derived_is_stored_once_it_was_asked_for(cache):
+    kb = load()
+    assert not remembered.recall(remembered.stamp(data_root()))._derived
+    kb.derived("answer", lambda kb: len(kb.cards))
+    assert load().derived("answer", lambda kb: pytest.fail("made again")) == len(kb.cards)
+
+
+def test_a_changed_copy_is_not_stored(cache):
+    kb = replace(load(), cards={})
+    kb.derived("answer", lambda kb: len(kb.cards))
+    assert load().cards
 
 
 def test_a_changed_card_is_read_anew(cache, root):
