@@ -6,36 +6,79 @@ and its coordinates bear load when changing one of them makes that comparison fa
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from types import MappingProxyType
 from typing import Any
+
+import jax.numpy as jnp
 
 from flowrl_kb import compose
 from flowrl_kb.certify import subject
 from flowrl_kb.certify.compare import LOOKS, Comparison, decide
 from flowrl_kb.certify.features import block_name
-from flowrl_kb.certify.fingerprint import Fingerprint, fill
-from flowrl_kb.certify.mutation import mutation_test, prepared
+from flowrl_kb.certify.fingerprint import Fingerprint, fill, of_slot
+from flowrl_kb.certify.mutation import Mutant, mutation_test, prepared
+from flowrl_kb.certify.program import Program
+from flowrl_kb.certify.store import kept, made_from
 from flowrl_kb.certify.subject import laboratory_hyper, slots
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.parts.types import Method
 
+Rows = list[dict[str, Any]]
+NOTHING: Mapping[str, Rows] = MappingProxyType({"certificates": [], "mutations": []})
 
-def agreement(node: Node, slot: str) -> tuple[Comparison, Fingerprint, int]:
-    """Compare the published update of a slot with the composed one; also return the published side and its rows."""
-    published, composed = (subject.fingerprint(node, slot, composed=side) for side in (False, True))
+
+def sides(node: Node, slot: str) -> tuple[Fingerprint, Fingerprint]:
+    """The published update of a slot and the composed one."""
+    return subject.fingerprint(node, slot), subject.fingerprint(node, slot, composed=True)
+
+
+def agreement(node: Node, slot: str) -> Comparison:
+    """Compare the published update of a slot with the composed one."""
     rows = subject.rows(compose.of_node(node, hyper=laboratory_hyper(node)), slot)
-    return decide(published, composed, rows=rows), published, rows
+    return decide(*sides(node, slot), rows=rows)
 
 
-def doubled(node: Node, slot: str, published: Fingerprint, rows: int) -> dict[str, Any] | None:
-    """A negative control for slots without mutants: the composed update with one hyper-parameter doubled."""
-    hyper = laboratory_hyper(node)
-    for name, value in hyper.items():
-        if isinstance(value, float) and name != "discount":
-            other = subject.fingerprint(node, slot, composed=True, hyper={**hyper, name: 2.0 * value})
-            result = decide(published, other, LOOKS[:3], rows)
-            if result.verdict == "different":
-                return {"what": f"{name} doubled", "verdict": "different", "worst_residual": round(result.residual, 4)}
+def mispaired(node: Node, slot: str) -> Fingerprint:
+    """The composed update on batches whose states belong to other rows; not remembered."""
+    shown, scenes = subject.setting(node), subject.SCENES["drifted"](2)
+
+    def build():
+        method = compose.of_node(node, composed=True, hyper=laboratory_hyper(node))
+        if slot == "acting":
+            return of_slot(method, slot, shown)
+        loss = method.losses[slot]
+        wrong = lambda models, batch, key: loss(models, batch._replace(s=jnp.roll(batch.s, 1, axis=0)), key)  # noqa: E731
+        return of_slot(method._replace(losses={**method.losses, slot: wrong}), slot, shown)
+
+    return Fingerprint(Program(build, scenes), scenes, f"mispaired {node.id} {slot}")
+
+
+def _variations(node: Node, slot: str) -> Iterator[tuple[str, Fingerprint]]:
+    """Wrong updates for slots without mutants, each with what is wrong with it."""
+    hyper, stated = laboratory_hyper(node), sides(node, slot)[1].identity
+    numbers = {name: x for name, x in hyper.items() if isinstance(x, float) and name != "discount"}
+    for what, factor in (("doubled", 2.0), ("with the other sign", -1.0)):
+        for name, x in numbers.items():
+            other = subject.fingerprint(node, slot, composed=True, hyper={**hyper, name: factor * x})
+            if other.identity != stated:  # many slots do not read it
+                yield f"{name} {what}", other
+        if what == "doubled":
+            yield "states of other rows", mispaired(node, slot)
+
+
+def control(node: Node, slot: str, published: Fingerprint, rows: int, mutations: Rows) -> dict[str, Any] | None:
+    """A wrong update that the comparison calls different, of the mutants or else of `_variations`, if there is one."""
+    for row in mutations:
+        if row["verdict"] == "different" and row["worst_residual"]:
+            what = f"{row['axis']}: {row['from']} -> {row['to']}"
+            return {"what": what, "verdict": "different", "worst_residual": row["worst_residual"]}
+    for what, other in _variations(node, slot):
+        result = decide(published, other, LOOKS[:3], rows)
+        if result.verdict == "different":
+            return {"what": what, "verdict": "different", "worst_residual": round(result.residual, 4)}
     return None
 
 
@@ -56,25 +99,37 @@ def record(result: Comparison, method: Method, slot: str) -> dict[str, Any]:
     }
 
 
-def certify(kb: KB, node: Node, mutate: bool = True) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """All certificates of one method, with the mutation that serves as negative control, and all mutations."""
+def certify(kb: KB, node: Node, mutate: bool = True, stored: Mapping[str, Rows] = NOTHING) -> tuple[Rows, Rows]:
+    """All certificates of one method, each with a negative control, and all mutations.
+
+    Rows among the `stored` ones that were made by the same programs are not measured again.
+    """
     certificates, mutations = [], []
     method = compose.of_node(node, hyper=laboratory_hyper(node))
-    mutants = {slot: prepared(kb, node, slot) if mutate else [] for slot in slots(method)}
-    sides = [subject.fingerprint(node, slot, composed=side) for slot in mutants for side in (False, True)]
-    fill([*sides, *(m.update for of_slot in mutants.values() for m in of_slot if m.update)], LOOKS[0])
-    for slot in slots(method):
-        result, published, rows = agreement(node, slot)
-        found = mutation_test(published, mutants[slot], rows)
-        failing = next((r for r in found if r["verdict"] == "different" and r["worst_residual"]), None)
-        control = failing and {
-            "what": f"{failing['axis']}: {failing['from']} -> {failing['to']}",
-            "verdict": failing["verdict"],
-            "worst_residual": failing["worst_residual"],
+    both = {slot: sides(node, slot) for slot in slots(method)}
+    known = {slot: kept(stored["certificates"], _key(node, slot, *both[slot])) for slot in both}
+    mutants = {slot: prepared(kb, node, slot) if mutate else [] for slot in both}
+    new = {slot: _unmeasured(both[slot][0], mutants[slot], stored["mutations"]) for slot in both}
+    to_fill = ([*(() if known[slot] and not new[slot] else both[slot]), *new[slot]] for slot in both)
+    fill(chain.from_iterable(to_fill), LOOKS[0])
+    for slot, (published, composed) in both.items():
+        rows = subject.rows(method, slot)
+        found = mutation_test(published, mutants[slot], rows, stored["mutations"])
+        row = known[slot] or {
+            **_key(node, slot, published, composed),
+            **record(decide(published, composed, rows=rows), method, slot),
         }
-        if control is None and mutate:
-            control = doubled(node, slot, published, rows)
-        row = {"method": node.id, "slot": slot, "level": "same-update", **record(result, method, slot)}
-        certificates.append({**row, "control": control})
+        if mutate and not row.get("control"):
+            row["control"] = control(node, slot, published, rows, found)
+        certificates.append({"control": None, **row})
         mutations += found
     return certificates, mutations
+
+
+def _key(node: Node, slot: str, published: Fingerprint, composed: Fingerprint) -> dict[str, Any]:
+    made = made_from(published, composed)
+    return {"method": node.id, "slot": slot, "level": "same-update", "made_from": made}
+
+
+def _unmeasured(published: Fingerprint, mutants: list[Mutant], stored: Rows) -> list[Fingerprint]:
+    return [m.update for m in mutants if m.update and not kept(stored, m.key(published))]

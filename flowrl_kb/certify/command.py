@@ -100,7 +100,7 @@ def _certify_one(kb: KB, node: Node, mutations: bool, data: dict[str, Any]) -> l
     from flowrl_kb.certify.store import code_hash, replaced
 
     began = time.perf_counter()
-    certificates, mutants = run(kb, node, mutations)
+    certificates, mutants = run(kb, node, mutations, data)
     for row in certificates:
         row |= {"card_hash": card_hash(node.card), "code_hash": code_hash(node.id)}
         note = f"residual {row['worst_residual']:.3f} < {row['upper_bound']:.3f}, scale {row['scale']:.3g}"
@@ -127,7 +127,7 @@ def _stationary(node: Node, data: dict[str, Any], force: bool) -> list[str]:
     stored = [row for row in data["stationarity"] if row["method"] == node.id]
     if not force and stored and all(row[name] == value for row in stored for name, value in now.items()):
         return []
-    row = stationarity.certify(node)
+    row = stationarity.certify(node, stored)
     if row is None:
         return []
     data["stationarity"] = replaced(data["stationarity"], [row | now], lambda r: r["method"] == node.id)
@@ -147,7 +147,7 @@ def _pairs(kb: KB, data: dict[str, Any]) -> None:
     from flowrl_kb.certify.stationarity import shared_targets
 
     rows = list(shared_targets(kb, data["stationarity"]))
-    for row in pairs.table(kb):
+    for row in pairs.table(kb, data["pairs"]):
         rows.append(row)
         if row["verdict"] != "different":
             note = f"{row['worst_residual']:.3f} < {row['upper_bound']:.3f}; variance ratio {row['variance_ratio']:.3g}"

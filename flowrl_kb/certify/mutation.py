@@ -5,13 +5,14 @@ A change that it does not notice is listed as not separated: the two values are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from flowrl_kb import compose
 from flowrl_kb.certify import subject
 from flowrl_kb.certify.compare import LOOKS, decide
 from flowrl_kb.certify.fingerprint import Fingerprint
+from flowrl_kb.certify.store import kept, made_from
 from flowrl_kb.certify.subject import HYPER, laboratory_hyper, slots
 from flowrl_kb.errors import UserError
 from flowrl_kb.kb.cells import violations
@@ -95,6 +96,10 @@ class Mutant(NamedTuple):
     row: dict[str, Any]
     update: Fingerprint | None
 
+    def key(self, published: Fingerprint) -> dict[str, Any]:
+        """The row with what its verdict will be computed from."""
+        return {**self.row, "made_from": made_from(published, self.update)}
+
 
 def prepared(kb: KB, node: Node, slot: str) -> list[Mutant]:
     """The mutants of a slot with their updates, of which no replicate has been computed yet."""
@@ -107,10 +112,19 @@ def prepared(kb: KB, node: Node, slot: str) -> list[Mutant]:
     return found
 
 
-def mutation_test(published: Fingerprint, mutants: list[Mutant], rows: int) -> list[dict[str, Any]]:
-    """Compare the published update of a slot with every mutant; `not-separated` where they agree."""
+def mutation_test(
+    published: Fingerprint, mutants: list[Mutant], rows: int, stored: Iterable[dict[str, Any]] = ()
+) -> list[dict[str, Any]]:
+    """Compare the published update of a slot with every mutant; `not-separated` where they agree.
+
+    What `stored` holds of the same programs is not measured again.
+    """
     found = []
-    for row, other in mutants:
+    for mutant in mutants:
+        row, other = mutant.key(published), mutant.update
+        if same := kept(stored, row):
+            found.append(same)
+            continue
         if other is None:
             found.append({**row, "verdict": "different", "worst_residual": None, "note": f"trains no {row['slot']}"})
             continue

@@ -7,7 +7,7 @@ previous policy differs from the current one, same-update-at-old where it does n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -15,6 +15,7 @@ from flowrl_kb import compose
 from flowrl_kb.certify import subject
 from flowrl_kb.certify.certificate import record
 from flowrl_kb.certify.compare import LOOKS, MARGIN, decide
+from flowrl_kb.certify.store import made_from
 from flowrl_kb.certify.subject import laboratory_hyper, slots
 from flowrl_kb.errors import UserError
 from flowrl_kb.kb.load import KB
@@ -38,13 +39,14 @@ def comparable(a: Method, b: Method, slot: str) -> bool:
     return slot in a.losses and slot in b.losses and a.trains[slot] == b.trains[slot]
 
 
-def table(kb: KB, chosen: Iterable[Node] | None = None) -> Iterator[dict[str, Any]]:
+def table(kb: KB, stored: Sequence[dict[str, Any]] = ()) -> Iterator[dict[str, Any]]:
     """All comparable pairs of all slots. A pair that agrees at a level is not asked at a weaker one.
 
-    Only the actor slot is asked at the previous policy: the other updates do not read it.
+    Only the actor slot is asked at the previous policy: the other updates do not read it. What `stored` holds of the
+    same programs is not measured again.
     """
-    methods = {}
-    for node in chosen or nodes(kb):
+    methods, known = {}, {_key(row): row for row in stored if "made_from" in row}
+    for node in nodes(kb):
         try:
             methods[node.id] = (node, compose.of_node(node, hyper=laboratory_hyper(node)))
         except UserError:
@@ -60,9 +62,15 @@ def table(kb: KB, chosen: Iterable[Node] | None = None) -> Iterator[dict[str, An
                 for node in (a, b):
                     if node.id not in prints:
                         prints[node.id] = subject.fingerprint(node, slot, scenes)
-                rows = subject.rows(of_a, slot)
-                result = decide(prints[a.id], prints[b.id], LOOKS, rows, HOPELESS)
-                if result.verdict == "equal":
+                row = {"a": a.id, "b": b.id, "slot": slot, "level": level}
+                row["made_from"] = made_from(prints[a.id], prints[b.id])
+                if (same := known.get(_key(row))) is None:
+                    result = decide(prints[a.id], prints[b.id], LOOKS, subject.rows(of_a, slot), HOPELESS)
+                    same = {**row, **record(result, of_a, slot), "assumptions": []}
+                if same["verdict"] == "equal":
                     settled.add((a.id, b.id))
-                row = {"a": a.id, "b": b.id, "slot": slot, "level": level, **record(result, of_a, slot)}
-                yield {**row, "assumptions": []}
+                yield same
+
+
+def _key(row: dict[str, Any]) -> tuple:
+    return (row["a"], row["b"], row["slot"], row["level"], row["made_from"])

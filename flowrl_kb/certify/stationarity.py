@@ -8,7 +8,8 @@ same target field.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -18,7 +19,9 @@ import numpy as np
 from flowrl_kb.certify import exact, subject
 from flowrl_kb.certify.compare import LOOKS, MARGIN, WIDE, Comparison, references, residual_test
 from flowrl_kb.certify.features import BINS, block_name
+from flowrl_kb.certify.fingerprint import Fingerprint
 from flowrl_kb.certify.moments import Moments
+from flowrl_kb.certify.store import kept, made_from
 from flowrl_kb.certify.subject import laboratory_hyper
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
@@ -74,8 +77,15 @@ def tested(node: Node, name: str, field: Callable, candidates: tuple[int, ...]) 
     return result, found
 
 
-def _at(node: Node, name: str, field: Callable, hyper: dict[str, Any], n: int) -> Moments:
-    return subject.fingerprint(node, "actor", hyper=hyper, at=(name, lambda scene, path: field(scene, path))).take(n)
+def _at(node: Node, name: str, field: Callable, counts: tuple[int, ...]) -> list[Fingerprint]:
+    """The actor's updates at a field, one for each number of candidates; none keeps the laboratory's."""
+    hyper = laboratory_hyper(node)
+    at = (name, lambda scene, path: field(scene, path))
+    return [subject.fingerprint(node, "actor", hyper={**hyper, "candidates": k}, at=at) for k in _counts(node, counts)]
+
+
+def _counts(node: Node, candidates: tuple[int, ...]) -> tuple[int | None, ...]:
+    return candidates or (laboratory_hyper(node).get("candidates"),)
 
 
 def _extrapolated(points: list[Moments], counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -94,10 +104,9 @@ def rest(
 
     Several numbers of candidates are extrapolated to infinitely many; none keeps the laboratory's.
     """
-    hyper = laboratory_hyper(node)
     reference, _ = references(subject.fingerprint(node, "actor").take(LOOKS[1]), BINS)
-    counts = candidates or (hyper.get("candidates"),)
-    points = [_at(node, name, field, {**hyper, "candidates": k}, n) for k in counts]
+    counts = _counts(node, candidates)
+    points = [made.take(n) for made in _at(node, name, field, candidates)]
     found = {
         str(k): round(residual_test(p.mean, p.of_mean, reference, MARGIN).residual, 4)
         for k, p in zip(counts, points, strict=True)
@@ -112,22 +121,29 @@ def rest(
     return result, found
 
 
-def certify(node: Node) -> dict[str, Any] | None:
-    """The stationarity certificate of one node with its negative control, or None where no field is predicted."""
+def certify(node: Node, stored: Iterable[dict[str, Any]] = ()) -> dict[str, Any] | None:
+    """The stationarity certificate of one node with its negative control, or None where no field is predicted.
+
+    What `stored` holds of the same programs is not measured again.
+    """
     prediction = predicted(node)
     if prediction is None:
         return None
-    result, points = tested(node, prediction.name, prediction.field, CANDIDATES * prediction.limit)
-    control, _ = tested(node, f"control of {prediction.name}", prediction.control, CANDIDATES[-1:] * prediction.limit)
+    asked = (prediction.name, prediction.field, CANDIDATES * prediction.limit)
+    wrong = (f"control of {prediction.name}", prediction.control, CANDIDATES[-1:] * prediction.limit)
+    key = {"method": node.id, "slot": "actor", "level": "same-target-field", "field": prediction.name}
+    updates = (subject.fingerprint(node, "actor"), *_at(node, *asked), *_at(node, *wrong))
+    key["made_from"] = made_from(*updates, more=(sys.modules[__name__],))
+    if same := kept(stored, key):
+        return same
+    result, points = tested(node, *asked)
+    control, _ = tested(node, *wrong)
     scene, block = result.worst
     verdict = {"equal": "stationary", "different": "moving"}.get(result.verdict, result.verdict)
     if prediction.limit and verdict == "moving":
         verdict = "undecided"  # an intercept away from zero may be the fault of the terms that were extrapolated
     return {
-        "method": node.id,
-        "slot": "actor",
-        "level": "same-target-field",
-        "field": prediction.name,
+        **key,
         "verdict": verdict,
         "worst_residual": round(result.residual, 4),
         "upper_bound": round(result.bound, 4),

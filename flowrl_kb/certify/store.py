@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from flowrl_kb.certify import compare, moments, subject
+from flowrl_kb.certify.fingerprint import Fingerprint
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.verdicts import SCHEMA
 
@@ -19,8 +21,24 @@ from flowrl_kb.kb.verdicts import SCHEMA
 def code_hash(*names: str, more: tuple[ModuleType, ...] = ()) -> str:
     """16 hex digits of all code that certificates of the named published modules (and `more`) depend on."""
     parts = [subject.code_hash(), *(subject.code_hash(name) for name in names)]
-    judged = [subject.code_of(Path(module.__file__)) for module in (compare, moments, *more)]
-    return hashlib.sha256("".join(parts + judged).encode()).hexdigest()[:16]
+    return _digest(*parts, *(subject.code_of(Path(module.__file__)) for module in (compare, moments, *more)))
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
+
+
+def made_from(*updates: Fingerprint | None, more: tuple[ModuleType, ...] = ()) -> str:
+    """What a verdict was made from: 16 hex digits for each update (program, scenarios, keys) and for what judged them.
+
+    Code may change and leave all of this as it is; then the verdict stands (see `kept`).
+    """
+    return " ".join([*("-" if made is None else made.identity[:16] for made in updates), _judge(*more)])
+
+
+@cache
+def _judge(*more: ModuleType) -> str:
+    return _digest(*(subject.code_of(Path(module.__file__)) for module in (compare, moments, *more)))
 
 
 def path(kb: KB) -> Path:
@@ -42,6 +60,11 @@ def replaced(rows: list[dict], new: list[dict], same: Callable[[dict], bool]) ->
     return sorted(
         merged, key=lambda row: json.dumps({k: row[k] for k in row if isinstance(row[k], str)}, sort_keys=True)
     )
+
+
+def kept(rows: Iterable[dict], new: dict) -> dict | None:
+    """The stored row with all the fields of `new`, `made_from` among them, if there is one: its verdict stands."""
+    return next((row for row in rows if all(row.get(k) == v for k, v in new.items())), None)
 
 
 def write(kb: KB, data: dict[str, Any]) -> None:

@@ -78,7 +78,7 @@ def test_equal_updates_are_not_called_different_and_a_tenth_is():
 
 
 def test_the_atlas_survives_a_round_trip(tmp_path):
-    row = atlas.compact(sample(1, 1.0))
+    row = atlas.compact(sample(1, 1.0), "program")
     atlas.write(tmp_path / "atlas.npz", {"ab": row, "cd": None})
     back = atlas.read(tmp_path / "atlas.npz")
     assert back["cd"] is None and back["ab"].n == 400

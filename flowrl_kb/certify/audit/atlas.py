@@ -1,13 +1,15 @@
 """The atlas: compact fingerprints of methods and cells, committed so that a fresh clone compares without computing.
 
 An entry keeps the mean update and, block by block, three figures of the covariance of one replicate: tr V, tr V^2 and
-the largest eigenvalue. It is found by the identity of its fingerprint, a hash of everything that it was computed from,
-so that an entry made by other code is never used.
+the largest eigenvalue. It is found by a hash of everything that its fingerprint was made from, code included, so that
+an entry made by other code is never used. It also names its program: where other code makes the same one, the entry is
+kept under the new hash.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,20 +25,24 @@ REPLICATES = 1024
 
 
 class Compact(NamedTuple):
-    """Mean (S, B, M) of n replicates, and of one replicate's covariance V: tr V, tr V^2, largest eigenvalue (S, B)."""
+    """Mean (S, B, M) of n replicates, and of one replicate's covariance V: tr V, tr V^2, largest eigenvalue (S, B).
+
+    `program` is the identity of the fingerprint that it was taken from.
+    """
 
     n: int
     mean: np.ndarray
     trace: np.ndarray
     square: np.ndarray
     top: np.ndarray
+    program: str = ""
 
 
-def compact(found: Moments) -> Compact:
+def compact(found: Moments, program: str = "") -> Compact:
     """The three figures of each block."""
     v = found.covariance
     trace = np.trace(v, axis1=-2, axis2=-1)
-    return Compact(found.n, found.mean, trace, np.sum(v**2, axis=(-2, -1)), np.linalg.eigvalsh(v)[..., -1])
+    return Compact(found.n, found.mean, trace, np.sum(v**2, axis=(-2, -1)), np.linalg.eigvalsh(v)[..., -1], program)
 
 
 def identity(found: Fingerprint) -> str:
@@ -58,9 +64,10 @@ def read(file: Path) -> dict[str, Compact | None]:
             found[name] = None
         for kind in stored["kinds"].tolist():
             fields = {field: stored[f"{kind}/{field}"] for field in ("n", "mean", "trace", "square", "top")}
-            for i, name in enumerate(stored[f"{kind}/identity"].tolist()):
+            names, programs = stored[f"{kind}/identity"].tolist(), stored[f"{kind}/program"].tolist()
+            for i, (name, program) in enumerate(zip(names, programs, strict=True)):
                 rest = (fields[field][i].astype(np.float64) for field in ("mean", "trace", "square", "top"))
-                found[name] = Compact(int(fields["n"][i]), *rest)
+                found[name] = Compact(int(fields["n"][i]), *rest, program)
     return found
 
 
@@ -75,6 +82,7 @@ def write(file: Path, entries: dict[str, Compact | None]) -> None:
     for kind, names in by_shape.items():
         rows = [entries[name] for name in names]
         arrays[f"{kind}/identity"] = np.array(names)
+        arrays[f"{kind}/program"] = np.array([row.program for row in rows], dtype="U64")
         arrays[f"{kind}/n"] = np.array([row.n for row in rows], np.int32)
         for field in ("mean", "trace", "square", "top"):
             arrays[f"{kind}/{field}"] = np.array([getattr(row, field) for row in rows], np.float32)
@@ -85,8 +93,17 @@ def write(file: Path, entries: dict[str, Compact | None]) -> None:
 
 def remembered(entry: Entry, scenes: str) -> Compact | None:
     """The compact fingerprint that earlier runs on this machine left on disk, whatever its replicates."""
-    found = entry.fingerprint(scenes).remembered()
-    return compact(found) if found else None
+    made = entry.fingerprint(scenes)
+    found = made.remembered()
+    return compact(found, made.identity) if found else None
+
+
+def renewed(entry: Entry, scenes: str, rows: Mapping[str, Compact]) -> Compact | None:
+    """The row, by program, of the cell's fingerprint as the present code makes it."""
+    try:
+        return rows.get(entry.fingerprint(scenes).identity)
+    except (AttributeError, TypeError, KeyError, ValueError):  # parts that do not fit; `computed` says why
+        return None
 
 
 def computed(entry: Entry, scenes: str, n: int = REPLICATES) -> Compact | str:
@@ -95,7 +112,8 @@ def computed(entry: Entry, scenes: str, n: int = REPLICATES) -> Compact | str:
     Composing a cell checks names only; that its parts fit each other shows when it is traced.
     """
     try:
-        return compact(entry.fingerprint(scenes).take(n))
+        made = entry.fingerprint(scenes)
+        return compact(made.take(n), made.identity)
     except (AttributeError, TypeError, KeyError, ValueError, FloatingPointError) as error:
         if entry.node:
             raise

@@ -34,12 +34,15 @@ def build(kb: KB, seconds: float = float("inf"), write: bool = False) -> str:
     """Compute what is missing until the time is used up; return how many entries the atlas holds."""
     began, file = time.perf_counter(), atlas.path(kb)
     stored, kept = atlas.read(file), {}
+    by_program = {row.program: row for row in stored.values() if row}
     missing = late = 0
     for entry, scenes in wanted(kb):
         name = atlas.identity(entry.fingerprint(scenes))
         found = atlas.remembered(entry, scenes)
         if found and (stored.get(name) is None or stored[name].n < found.n):
             stored[name] = found
+        if name not in stored and (same := atlas.renewed(entry, scenes, by_program)):
+            stored[name] = same
         if name not in stored:
             if time.perf_counter() - began > seconds:
                 missing += 1
