@@ -71,6 +71,8 @@ def sufficient(name: str, cell: Mapping[str, str], hyper: Mapping[str, Any]) -> 
 def _neighbours(kb: KB, node: Node, axis: str, value: str) -> Iterator[dict[str, str]]:
     """The changed cell if no constraint forbids it, else every allowed one with one further axis changed."""
     changed = plumbed({**node.coordinates, axis: value})
+    if changed[axis] != value:
+        return  # no plumbing where some is needed: this is another mutant, or the cell itself
     if not violations(kb, changed):
         yield changed
         return
