@@ -112,7 +112,7 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
             intermediate_value=part("intermediate-value", cell["intermediate-value"]),
             control_variate=hyper.get("control_variate", 1.0),
         )
-    if cell["critic"] == "in-sample" and hyper.get("weight_clip") is not None:
+    if cell["critic"] in IN_SAMPLE and hyper.get("weight_clip") is not None:
         parts = parts._replace(baseline=lambda models, s: models.value(s))
     return parts
 
@@ -158,6 +158,10 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
 
 KIND_OF = {"critic": "critic", "value": "value", "log_temperature": "scalar"}
 """Kinds of the auxiliary objects that the axes train."""
+
+
+IN_SAMPLE = ("in-sample", "in-sample-linear", "in-sample-exponential")
+"""Critics whose state value is the baseline of unnormalised weights."""
 
 
 def _cloning(cell: Coordinates) -> Loss:

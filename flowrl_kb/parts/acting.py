@@ -1,13 +1,16 @@
 """What stands between the generator and the executed action. Mechanism axis `acting`.
 
 Each function returns one action (B, d) for each state; critics are read through the smallest head unless said
-otherwise.
+otherwise. `acting_steps` are the sampler's steps when acting, where a card has fewer of them than in training.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from flowrl_kb.parts.types import Array, Key, Models
 
@@ -16,6 +19,17 @@ def perturbed(models: Models, a: Array, key: Key, noise_std, scaled: bool = Fals
     """a + noise_std xi, with the standard deviation multiplied by the trained scalar when `scaled`."""
     scale = jnp.exp(models.log_temperature) if scaled else 1.0
     return a + noise_std * scale * jax.random.normal(key, a.shape)
+
+
+def coarse(actor, steps: int | None):
+    """A field policy whose sampler takes at most `steps` steps between its first and its last noise level.
+
+    The levels are evenly chosen from the grid of K + 1; None keeps them all.
+    """
+    if steps is None:
+        return actor
+    last = len(actor.grid) - 1
+    return replace(actor, grid=actor.grid[np.linspace(0, last, min(steps, last) + 1).round().astype(int)])
 
 
 def _pick(a: Array, index: Array) -> Array:
@@ -27,15 +41,18 @@ def _score(models: Models, s: Array, a: Array, critic: str, aggregation: str = "
     return (jnp.mean if aggregation == "mean" else jnp.min)(heads, axis=0)
 
 
-def identity(models: Models, s: Array, key: Key) -> Array:
+def identity(models: Models, s: Array, key: Key, *, acting_steps=None) -> Array:
     """One sample."""
-    return models.actor.sample(key, s)
+    return coarse(models.actor, acting_steps).sample(key, s)
 
 
-def noise(models: Models, s: Array, key: Key, *, noise_std, temperature_control="fixed", box=None) -> Array:
+def noise(
+    models: Models, s: Array, key: Key, *, noise_std, temperature_control="fixed", box=None, acting_steps=None
+) -> Array:
     """One sample plus Gaussian noise of deviation `noise_std`, times the trained scalar where one drives it."""
     k_sample, k_noise = jax.random.split(key)
-    a = perturbed(models, models.actor.sample(k_sample, s), k_noise, noise_std, temperature_control == "noise")
+    a = coarse(models.actor, acting_steps).sample(k_sample, s)
+    a = perturbed(models, a, k_noise, noise_std, temperature_control == "noise")
     return a if box is None else jnp.clip(a, -box, box)
 
 
@@ -48,18 +65,21 @@ def rank(
     noise_std=0.0,
     acting_critic="online",
     acting_aggregation="min",
+    acting_steps=None,
 ) -> Array:
     """The best of N samples by the smallest (or mean) head, plus exploration noise where listed."""
     k_sample, k_noise = jax.random.split(key)
-    a = models.actor.sample(k_sample, s, (best_of,))
+    a = coarse(models.actor, acting_steps).sample(k_sample, s, (best_of,))
     best = jnp.argmax(_score(models, s, a, acting_critic, acting_aggregation), axis=0)
     return perturbed(models, _pick(a, best), k_noise, noise_std)
 
 
-def exponential(models: Models, s: Array, key: Key, *, best_of, acting_temperature, acting_critic="online") -> Array:
+def exponential(
+    models: Models, s: Array, key: Key, *, best_of, acting_temperature, acting_critic="online", acting_steps=None
+) -> Array:
     """One of N samples, drawn with softmax weights of the smallest head."""
     k_sample, k_pick = jax.random.split(key)
-    a = models.actor.sample(k_sample, s, (best_of,))
+    a = coarse(models.actor, acting_steps).sample(k_sample, s, (best_of,))
     logits = _score(models, s, a, acting_critic) / acting_temperature
     return _pick(a, jax.random.categorical(k_pick, logits, axis=0))
 

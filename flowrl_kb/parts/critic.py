@@ -70,18 +70,44 @@ def q_soft_integral(
     return {"critic": lambda models, batch, key: regress(models, batch, soft, key)}
 
 
-def in_sample(backup: Backup | None, regress: Regress, *, expectile) -> dict[str, Loss]:
-    """Expectile value of data actions and a critic that bootstraps from it. Source: IQL (2110.06169), eq. 5-6."""
+def _of_data(penalty: Callable[[Array], Array], regress: Regress) -> dict[str, Loss]:
+    """A state value that minimises a convex penalty of Q - V at data actions, and a critic that bootstraps from it."""
 
     def value(models: Models, batch: Batch, key: Key):
         excess = jnp.min(models.target_critic(batch.s, batch.a), axis=0) - models.value(batch.s)
-        weight = jnp.abs(expectile - (excess < 0))
-        return jnp.mean(weight * jnp.square(excess)), {}
+        return jnp.mean(penalty(excess)), {}
 
     def of_state(models: Models, batch: Batch, key: Key) -> Array:
         return models.value(batch.next_s)
 
     return {"value": value, "critic": lambda models, batch, key: regress(models, batch, of_state, key)}
+
+
+def in_sample(backup: Backup | None, regress: Regress, *, expectile) -> dict[str, Loss]:
+    """Expectile value of data actions: penalty |tau - 1[u < 0]| u^2. Source: IQL (2110.06169), eq. 5-6."""
+    return _of_data(lambda u: jnp.abs(expectile - (u < 0)) * jnp.square(u), regress)
+
+
+def in_sample_linear(
+    backup: Backup | None, regress: Regress, *, temperature, value_temperature=None
+) -> dict[str, Loss]:
+    """The c of the linear operator: penalty (1 + u / lambda)_+^2 - 2 u / lambda, so that E (1 + u / lambda)_+ = 1.
+
+    lambda is `value_temperature`, or the actor's where none is given. Source: SQL (2303.15810), lambda = 2 alpha.
+    """
+    scale = temperature if value_temperature is None else value_temperature
+    return _of_data(lambda u: jnp.square(jax.nn.relu(1.0 + u / scale)) - 2.0 * u / scale, regress)
+
+
+def in_sample_exponential(
+    backup: Backup | None, regress: Regress, *, temperature, value_temperature=None
+) -> dict[str, Loss]:
+    """lambda log E exp(Q / lambda): penalty exp(u / lambda) - u / lambda, so that E exp(u / lambda) = 1.
+
+    lambda as in `in_sample_linear`. Source: EQL (2303.15810), lambda = alpha.
+    """
+    scale = temperature if value_temperature is None else value_temperature
+    return _of_data(lambda u: jnp.exp(u / scale) - u / scale, regress)
 
 
 def planned(backup: Backup, regress: Regress, *, discount) -> dict[str, Loss]:

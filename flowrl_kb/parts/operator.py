@@ -52,11 +52,14 @@ def _of_group(weigh: Callable[[Array], Array]) -> Callable[[Array], Array]:
     return weights
 
 
-def linear(*, temperature) -> Operator:
+def linear(*, temperature, weight_clip=None) -> Operator:
     """nu (1 + (Q - c) / lambda)_+, the law of a chi-square penalty; c is such that the weights average one.
 
-    q_j is above the cut when sum_i (q_i - q_j)_+ < lambda N. Also called sparsemax (of Q / lambda N).
+    q_j is above the cut when sum_i (q_i - q_j)_+ < lambda N. Also called sparsemax (of Q / lambda N). Where a card has
+    a `weight_clip`, q is already the excess over a learned c, and the weights are cut at it.
     """
+    if weight_clip is not None:
+        return Operator(weights=lambda q: jnp.clip(1.0 + q / temperature, 0.0, weight_clip))
 
     def weigh(q: Array) -> Array:
         budget, q = temperature * len(q), q - jnp.max(q, axis=0)
