@@ -33,6 +33,7 @@ HYPER = {
     "clip": 0.2,
     "clip_base": 0.1,
     "weight_clip": 4.0,
+    "log_ratio_max": 1.0,  # the square of a ratio of velocity losses has no variance without it
     "min_std": 0.1,
     "bc_weight": 1.0,
     "noise_std": 0.2,
