@@ -86,3 +86,17 @@ def cfm_averaged(
     """The drop of the denoising loss, averaged over an action's pairs. Source: FPO (2507.21053), eq. 11."""
     drops = _drops(models, batch, loss_space, log_prob_reduction)
     return _bounded(jnp.mean(drops, axis=0, keepdims=True), log_ratio_max)
+
+
+def pull_to_frozen(
+    models: Models, batch: Batch, *, loss_space: str, anchor_weight: float, log_prob_reduction="mean"
+) -> Array:
+    """beta E w(t) |eps_theta - eps_mu|^2 at the stored pairs: the distance of the field from that of a frozen policy.
+
+    On the straight path with the velocity's w it is the distance of velocities. Also called velocity KL.
+    Source: AWM (2509.25050), official train_sd3_awm.py.
+    """
+    x, t = forward(models.actor.path, batch.a, batch.pair_t, batch.pair_eps), batch.pair_t
+    gap = models.actor.eps(x, t, batch.s) - jax.lax.stop_gradient(models.behaviour.eps(x, t, batch.s))
+    error = REDUCTIONS[log_prob_reduction](jnp.square(gap), -1)
+    return anchor_weight * jnp.mean(getattr(loss_spaces, loss_space)(models.actor.path, t) * error)

@@ -46,3 +46,11 @@ def test_a_bound_holds_the_ratio_and_keeps_its_gradient():
     np.testing.assert_allclose(ratio(1.0, None), np.exp(3), rtol=1e-4)
     np.testing.assert_allclose(ratio(1.0, 2.0), np.exp(2), rtol=1e-4)
     np.testing.assert_allclose(jax.grad(ratio)(1.0, 2.0), 2 * np.exp(2), rtol=1e-4)
+
+
+def test_the_pull_is_the_mean_squared_distance_of_velocities():
+    # (1, 1) against (0, 3): (1 + 4) / 2 at both noise levels, times 0.4
+    models, batch = of(jnp.ones(2))
+    models = models._replace(behaviour=field(jnp.array([0.0, 3.0])))
+    found = likelihood.pull_to_frozen(models, batch, loss_space="velocity", anchor_weight=0.4)
+    np.testing.assert_allclose(found, 1.0, rtol=1e-4)
