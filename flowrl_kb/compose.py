@@ -12,6 +12,7 @@ from typing import Any
 from flowrl_kb.errors import UserError
 from flowrl_kb.parts import loss_space as loss_spaces
 from flowrl_kb.parts.backup import Next
+from flowrl_kb.parts.likelihood import pull_to_frozen
 from flowrl_kb.parts.route import Parts
 from flowrl_kb.parts.space import denoising_error
 from flowrl_kb.parts.types import Loss, Method
@@ -84,7 +85,8 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         parts = parts._replace(aggregation=aggregation, normaliser=normaliser)
     parts = parts._replace(target_critic=hyper.get("actor_critic", "online") == "target")
     if route == "likelihood-ratio":
-        return parts._replace(likelihood=bound("likelihood"), intermediate_value=bound("intermediate-value"))
+        parts = parts._replace(likelihood=bound("likelihood"), intermediate_value=bound("intermediate-value"))
+        return parts._replace(pull=bind(pull_to_frozen, hyper)) if cell["reference"] == "fixed" else parts
     if route == "pathwise":
         one_step = cell["intermediate-value"] == "posterior-mean"
         if cell["intermediate-value"] == "path-value":

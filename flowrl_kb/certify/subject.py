@@ -33,8 +33,10 @@ HYPER = {
     "clip": 0.2,
     "clip_base": 0.1,
     "weight_clip": 4.0,
+    "log_ratio_max": 1.0,  # the square of a ratio of velocity losses has no variance without it
     "min_std": 0.1,
     "bc_weight": 1.0,
+    "anchor_weight": 0.3,
     "noise_std": 0.2,
     "acting_temperature": 0.5,
     "expectile": 0.8,

@@ -5,12 +5,21 @@ Each function returns log ratios to the previous policy, (K, B) with K the numbe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
 from flowrl_kb.parts import loss_space as loss_spaces
 from flowrl_kb.parts.path import forward
 from flowrl_kb.parts.types import Array, Batch, FieldPolicy, Models
+
+REDUCTIONS: dict[str, Callable[..., Array]] = {
+    "sum": jnp.sum,
+    "mean": jnp.mean,
+    "root": lambda x, axis: jnp.sum(x, axis) / x.shape[axis] ** 0.5,
+}
+"""How log-densities, or the losses in their place, are reduced over action dimensions."""
 
 
 def exact_gaussian(models: Models, batch: Batch) -> Array:
@@ -26,7 +35,7 @@ def _transitions(field: FieldPolicy, chain: Array, s: Array, reduction: str, cla
         mean, std = field.step(x, k, s)
         log_p = -0.5 * jnp.square((following - mean) / std) - 0.5 * jnp.log(2.0 * jnp.pi * jnp.square(std))
         log_p = log_p if clamp is None else jnp.clip(log_p, *clamp)
-        return jnp.mean(log_p, -1) if reduction == "mean" else jnp.sum(log_p, -1)
+        return REDUCTIONS[reduction](log_p, -1)
 
     return jax.vmap(one)(jnp.arange(chain.shape[0] - 1), chain[:-1], chain[1:])
 
@@ -44,19 +53,50 @@ def chain_sum(models: Models, batch: Batch, *, log_prob_reduction="sum", log_pro
     return jnp.sum(steps, axis=0, keepdims=True)
 
 
-def _pair_losses(field: FieldPolicy, batch: Batch, loss_space: str) -> Array:
-    """Mean-over-dimensions denoising loss (N, B) at the stored pairs."""
+def _pair_losses(field: FieldPolicy, batch: Batch, loss_space: str, reduction: str) -> Array:
+    """Denoising loss (N, B) at the stored pairs, reduced over dimensions."""
     x = forward(field.path, batch.a, batch.pair_t, batch.pair_eps)
-    error = jnp.mean(jnp.square(field.eps(x, batch.pair_t, batch.s) - batch.pair_eps), axis=-1)
+    error = REDUCTIONS[reduction](jnp.square(field.eps(x, batch.pair_t, batch.s) - batch.pair_eps), -1)
     return getattr(loss_spaces, loss_space)(field.path, batch.pair_t) * error
 
 
-def cfm_per_sample(models: Models, batch: Batch, *, loss_space: str) -> Array:
-    """The drop of the denoising loss at each stored pair. Also called per-sample ratio. Source: FPO++."""
-    old = jax.lax.stop_gradient(_pair_losses(models.old, batch, loss_space))
-    return old - _pair_losses(models.actor, batch, loss_space)
+def _drops(models: Models, batch: Batch, loss_space: str, reduction: str) -> Array:
+    """By how much the denoising loss at each stored pair is below that of the previous policy (N, B)."""
+    old = jax.lax.stop_gradient(_pair_losses(models.old, batch, loss_space, reduction))
+    return old - _pair_losses(models.actor, batch, loss_space, reduction)
 
 
-def cfm_averaged(models: Models, batch: Batch, *, loss_space: str) -> Array:
+def _bounded(log_ratio: Array, log_ratio_max: float | None) -> Array:
+    """min(log ratio, bound), differentiated as if there were no bound."""
+    if log_ratio_max is None:
+        return log_ratio
+    return log_ratio + jax.lax.stop_gradient(jnp.minimum(log_ratio, log_ratio_max) - log_ratio)
+
+
+def cfm_per_sample(
+    models: Models, batch: Batch, *, loss_space: str, log_prob_reduction="mean", log_ratio_max=None
+) -> Array:
+    """The drop of the denoising loss at each stored pair. Source: FPO++ (2602.02481), eq. 10."""
+    return _bounded(_drops(models, batch, loss_space, log_prob_reduction), log_ratio_max)
+
+
+def cfm_averaged(
+    models: Models, batch: Batch, *, loss_space: str, log_prob_reduction="mean", log_ratio_max=None
+) -> Array:
     """The drop of the denoising loss, averaged over an action's pairs. Source: FPO (2507.21053), eq. 11."""
-    return jnp.mean(cfm_per_sample(models, batch, loss_space=loss_space), axis=0, keepdims=True)
+    drops = _drops(models, batch, loss_space, log_prob_reduction)
+    return _bounded(jnp.mean(drops, axis=0, keepdims=True), log_ratio_max)
+
+
+def pull_to_frozen(
+    models: Models, batch: Batch, *, loss_space: str, anchor_weight: float, log_prob_reduction="mean"
+) -> Array:
+    """beta E w(t) |eps_theta - eps_mu|^2 at the stored pairs: the distance of the field from that of a frozen policy.
+
+    On the straight path with the velocity's w it is the distance of velocities. Also called velocity KL.
+    Source: AWM (2509.25050), official train_sd3_awm.py.
+    """
+    x, t = forward(models.actor.path, batch.a, batch.pair_t, batch.pair_eps), batch.pair_t
+    gap = models.actor.eps(x, t, batch.s) - jax.lax.stop_gradient(models.behaviour.eps(x, t, batch.s))
+    error = REDUCTIONS[log_prob_reduction](jnp.square(gap), -1)
+    return anchor_weight * jnp.mean(getattr(loss_spaces, loss_space)(models.actor.path, t) * error)

@@ -139,3 +139,18 @@ def trust_region(*, clip, clip_base=None, clip_rate=3.0, entropy_weight=0.0) -> 
         return jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - width, 1 + width) * advantage)
 
     return Operator(surrogate=surrogate, penalty_weight=entropy_weight)
+
+
+def asymmetric_trust_region(*, clip, entropy_weight=0.0) -> Operator:
+    """The clipped ratio where A >= 0; rho A - |A| (rho - 1)^2 / 2 eps where A < 0, which pulls ratios back to 1 - eps.
+
+    Also called ASPO. Source: FPO++ (2602.02481), eq. 11-12; the penalty is that of SPO (2401.16025).
+    """
+    clipped = trust_region(clip=clip).surrogate
+
+    def surrogate(log_ratio: Array, advantage: Array) -> Array:
+        ratio = jnp.exp(log_ratio)
+        penalised = ratio * advantage - jnp.abs(advantage) * jnp.square(ratio - 1.0) / (2.0 * clip)
+        return jnp.where(advantage >= 0.0, clipped(log_ratio, advantage), penalised)
+
+    return Operator(surrogate=surrogate, penalty_weight=entropy_weight)

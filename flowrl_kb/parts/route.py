@@ -30,6 +30,7 @@ class Parts(NamedTuple):
     direction: Callable | None = None
     intermediate_value: Callable | None = None
     likelihood: Callable | None = None
+    pull: Callable[[Models, Batch], Array] | None = None
     space: Callable | None = None
     error: Callable | None = None
     scale: Callable | None = None
@@ -163,10 +164,13 @@ def pathwise(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
 
 
 def likelihood_ratio(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
-    """-E surrogate(log ratio, advantage), averaged over the separate ratios of each action, minus an entropy bonus."""
+    """-E surrogate(log ratio, advantage), averaged over the separate ratios of each action, minus an entropy bonus,
+    plus a pull towards a frozen policy where the reference is one."""
     log_ratio = p.likelihood(models, batch)
     advantage = p.intermediate_value(batch.advantage, log_ratio.shape[0])
     surrogate = jnp.mean(p.operator.surrogate(log_ratio, advantage))
     bonus = p.operator.penalty_weight
     entropy = jnp.mean(models.actor.entropy(batch.s)) if bonus else 0.0
-    return -surrogate - bonus * entropy, {"ratio": jnp.mean(jnp.exp(log_ratio))}
+    loss = -surrogate - bonus * entropy
+    loss = loss if p.pull is None else loss + p.pull(models, batch)
+    return loss, {"ratio": jnp.mean(jnp.exp(log_ratio))}

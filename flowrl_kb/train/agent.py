@@ -29,15 +29,22 @@ def make(method: Method, settings: Settings, task: Any) -> Agent:
     """Join a method with a task (anything with `ds`, `d`, `box`).
 
     On bandits the reward itself is the critic where `critic=exact` asks for it and where the card's critic is `reward`.
-    Errors: UserError where no reward function is known.
+    A frozen policy that pulls on an on-policy method is the exact field of the bandit's data.
+    Errors: UserError where no reward function or frozen policy is known, or no state is met twice.
     """
     shapes = run_settings.shapes(settings, method.trains, task.ds, task.d, task.box)
-    fixed = {}
-    given = settings.training["critic"] == "exact" or settings.coordinates.get("critic") == "reward"
-    if given and not isinstance(task, Bandit):
-        raise UserError(f"{settings.name} on {task.name}: a critic equal to the reward needs a bandit")
+    fixed: dict[str, Any] = {}
+    cell = settings.coordinates
+    given = settings.training["critic"] == "exact" or cell.get("critic") == "reward"
+    pulled = cell.get("route") == "likelihood-ratio" and cell.get("reference") == "fixed"
+    wants = {"a critic equal to the reward": given, "a frozen policy": pulled, "a group": cell.get("critic") == "group"}
+    for what in (name for name, wanted in wants.items() if wanted and not isinstance(task, Bandit)):
+        raise UserError(f"{settings.name} on {task.name}: {what} needs a bandit")
+    if pulled:
+        path, grid = run_settings.path_and_grid(cell, int(settings.hyper["steps"]), task.box)
+        fixed["behaviour"] = bandits.behaviour(task, path, grid)
     if given:
         exact = bandits.oracle(task, settings.training["heads"], settings.training["reward_scale"])
-        fixed = {"critic": exact, "target_critic": exact}
+        fixed |= {"critic": exact, "target_critic": exact}
     trainer = update.make(method, shapes, settings.training, fixed)
     return Agent(method, trainer, settings.coordinates, settings.hyper, settings.training)

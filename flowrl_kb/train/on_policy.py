@@ -191,7 +191,10 @@ class OnPolicyRun:
 
 
 def bandit_round(agent: Agent, task: Bandit) -> Callable[[State, Key, Array], tuple[State, dict[str, Array]]]:
-    """One roll-out of one-step episodes and its updates: (state of one seed, key, updates before) -> state, metrics."""
+    """One roll-out of one-step episodes and its updates: (state of one seed, key, updates before) -> state, metrics.
+
+    A method without a state value takes the roll-out, whose actions share their state, as one group.
+    """
     n, scale = agent.training["rollout"] * agent.training["envs"], agent.training["reward_scale"]
     explore, improve = explorer(agent), improver(agent)
 
@@ -199,7 +202,8 @@ def bandit_round(agent: Agent, task: Bandit) -> Callable[[State, Key, Array], tu
         k_explore, k_improve = jax.random.split(key)
         found = explore(state, bandits.states((n,)), k_explore)
         r = scale * bandits.reward(task, found.a)
-        value = agent.trainer.models(state).value(found.s)
+        of_state = agent.trainer.models(state).value
+        value = jnp.mean(r) if of_state is None else of_state(found.s)
         data = found._replace(reward=r, advantage=r - value, returns=r)
         return improve(state, data, k_improve, step)
 

@@ -1,5 +1,6 @@
 """Operators by hand-computed numbers."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -82,3 +83,21 @@ def test_the_clip_grows_from_its_base_along_the_chain():
     got = surrogate(jnp.log(jnp.full((5, 1), 9.0)), jnp.ones(1))[:, 0]
     np.testing.assert_allclose(got[jnp.array([0, 4])], [1.1, 1.4], rtol=1e-5)
     assert bool((jnp.diff(got) > 0).all())
+
+
+@pytest.mark.parametrize(
+    "ratio, advantage, want",
+    [(1.5, 2.0, 2.4), (0.5, 2.0, 1.0), (0.5, -2.0, -2.25), (1.5, -2.0, -4.25), (1.0, -2.0, -2.0)],
+)
+def test_the_asymmetric_surrogate_penalises_bad_actions_by_a_square(ratio, advantage, want):
+    # 0.5 (-2) - 2 / 0.4 (0.5)^2 = -2.25 and 1.5 (-2) - 2 / 0.4 (0.5)^2 = -4.25
+    surrogate = operator.asymmetric_trust_region(clip=0.2).surrogate
+    np.testing.assert_allclose(surrogate(jnp.log(jnp.array([[ratio]])), jnp.array([advantage]))[0, 0], want, rtol=1e-5)
+
+
+@pytest.mark.parametrize("advantage, stationary", [(-1.5, 0.8), (-0.1, 0.8)])
+def test_the_penalty_holds_the_ratio_of_bad_actions_at_one_minus_the_clip(advantage, stationary):
+    surrogate = operator.asymmetric_trust_region(clip=0.2).surrogate
+    slope = jax.grad(lambda r: surrogate(jnp.log(r)[None, None], jnp.array([advantage]))[0, 0])
+    assert abs(slope(jnp.array(stationary))) < 1e-5
+    assert slope(jnp.array(0.5)) > 0 > slope(jnp.array(1.0))

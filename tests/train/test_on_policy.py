@@ -1,13 +1,17 @@
 """Advantages by hand, picking along the right axis, and a bandit that PPO improves on."""
 
+from types import SimpleNamespace
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from flowrl_kb.errors import UserError
 from flowrl_kb.parts.types import Batch
 from flowrl_kb.tasks import bandits
 from flowrl_kb.train.bandit_run import OnPolicyBanditRun
-from flowrl_kb.train.on_policy import advantages, pick
+from flowrl_kb.train.on_policy import advantages, bandit_round, pick
 
 
 def test_advantages_by_hand():
@@ -48,3 +52,25 @@ def test_on_policy_methods_raise_the_reward(make_agent, name):
         run.advance(400)
     after = np.asarray(run.evaluate()["reward/executed"])
     assert (after > before + 0.1).all()
+
+
+def test_without_a_state_value_the_roll_out_is_the_baseline(make_agent):
+    task = bandits.get("two-modes-1d")
+    agent = make_agent("awm", task, steps=4, rollout=64, minibatches=1, epochs=1)
+    seen = []
+
+    def update(state, batch, key, step):
+        seen.append(batch)
+        return agent.trainer.update(state, batch, key, step)
+
+    spying = agent._replace(trainer=agent.trainer._replace(update=update))
+    key = jax.random.key(0)
+    with jax.disable_jit():
+        bandit_round(spying, task)(agent.trainer.init(key), key, jnp.array(0))
+    r = bandits.reward(task, seen[0].a)
+    np.testing.assert_allclose(seen[0].advantage, (r - r.mean()) / r.std(), atol=1e-4)
+
+
+def test_a_group_needs_a_bandit(make_agent):
+    with pytest.raises(UserError, match="awm on .*: a frozen policy needs a bandit"):
+        make_agent("awm", SimpleNamespace(name="Hopper-v5", ds=11, d=3, box=1.0), steps=4)

@@ -42,6 +42,28 @@ def cfm_at_old() -> tuple[float, float]:
     return p.gap(at_old, regression), p.gap(*drifted)
 
 
+@identity()
+def trust_regions_at_old() -> tuple[float, float]:
+    """A clip for all actions and a square for bad ones give one gradient at the previous policy: A times that of rho.
+
+    Central differences in rho at 1 of both surrogates at ten advantages of either sign, clip 0.2, against A itself.
+    Control: the two slopes at rho = 0.7, where bad actions are beyond the clip. Source: FPO++ (2602.02481), eq. 1, 11.
+    """
+    advantage, clip, h = np.linspace(-1.8, 1.8, 10), 0.2, 1e-4
+
+    def clipped(rho: float) -> np.ndarray:
+        return np.minimum(rho * advantage, np.clip(rho, 1 - clip, 1 + clip) * advantage)
+
+    def squared(rho: float) -> np.ndarray:
+        penalised = rho * advantage - np.abs(advantage) * (rho - 1) ** 2 / (2 * clip)
+        return np.where(advantage >= 0, clipped(rho), penalised)
+
+    def slopes(rho: float) -> list[np.ndarray]:
+        return [(f(rho + h) - f(rho - h)) / (2 * h) for f in (clipped, squared)]
+
+    return p.gap(slopes(1.0), advantage), p.gap(*slopes(0.7))
+
+
 @identity(tolerance=1e-3, control=2e-2)
 def one_step_chain() -> tuple[float, float]:
     """One stochastic denoising step whose network ignores its noise is a Gaussian policy: PPO's gradient, clip

@@ -1,0 +1,56 @@
+"""Ratios made of denoising losses, by hand-computed numbers."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flowrl_kb.parts import likelihood
+from flowrl_kb.parts.path import linear
+from flowrl_kb.parts.policy import Field
+from flowrl_kb.parts.types import Batch, Models
+
+
+def field(velocity: Any) -> Field:
+    """A field on the straight path whose velocity is the same everywhere."""
+    grid = jnp.array([1.0, 0.0])
+    return Field(lambda x, t, s: jnp.broadcast_to(velocity, x.shape), linear(), grid, 2, "velocity")
+
+
+def of(velocity: Any) -> tuple[Models, Batch]:
+    """Two pairs of one action at the origin, noises (1, 0) and (0, 2); the previous velocity is zero."""
+    eps = jnp.array([[[1.0, 0.0]], [[0.0, 2.0]]])
+    batch = Batch(s=jnp.zeros((1, 1)), a=jnp.zeros((1, 2)), pair_t=jnp.array([[0.5], [0.25]]), pair_eps=eps)
+    return Models(actor=field(velocity), old=field(jnp.zeros(2))), batch
+
+
+@pytest.mark.parametrize("reduction, share", [("sum", 1.0), ("root", 2**-0.5), ("mean", 0.5)])
+def test_drops_of_the_velocity_loss_by_hand(reduction, share):
+    # v = (1, 1): |v - eps|^2 falls from 1 to 1 and from 4 to 2
+    models, batch = of(jnp.ones(2))
+    found = likelihood.cfm_per_sample(models, batch, loss_space="velocity", log_prob_reduction=reduction)
+    np.testing.assert_allclose(found[:, 0], [0.0, 2.0 * share], atol=1e-5)
+    found = likelihood.cfm_averaged(models, batch, loss_space="velocity", log_prob_reduction=reduction)
+    np.testing.assert_allclose(found, [[share]], rtol=1e-5)
+
+
+def test_a_bound_holds_the_ratio_and_keeps_its_gradient():
+    def ratio(scale, bound):
+        models, batch = of(scale * jnp.array([0.0, 1.0]))
+        kinds = {"loss_space": "velocity", "log_prob_reduction": "sum", "log_ratio_max": bound}
+        return jnp.exp(likelihood.cfm_per_sample(models, batch, **kinds)[1, 0])
+
+    # at scale 1 the second loss has fallen from 4 to 1 and falls at 2 (2 - 1) = 2 per unit of scale
+    np.testing.assert_allclose(ratio(1.0, None), np.exp(3), rtol=1e-4)
+    np.testing.assert_allclose(ratio(1.0, 2.0), np.exp(2), rtol=1e-4)
+    np.testing.assert_allclose(jax.grad(ratio)(1.0, 2.0), 2 * np.exp(2), rtol=1e-4)
+
+
+def test_the_pull_is_the_mean_squared_distance_of_velocities():
+    # (1, 1) against (0, 3): (1 + 4) / 2 at both noise levels, times 0.4
+    models, batch = of(jnp.ones(2))
+    models = models._replace(behaviour=field(jnp.array([0.0, 3.0])))
+    found = likelihood.pull_to_frozen(models, batch, loss_space="velocity", anchor_weight=0.4)
+    np.testing.assert_allclose(found, 1.0, rtol=1e-4)
