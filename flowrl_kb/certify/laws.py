@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +106,18 @@ def _row(made: Settings, node: Node, task: Bandit, got: Reached) -> tuple[dict[s
 
 
 def _hash(made: Settings, node: Node) -> str:
-    """Changes with the settings of the run, the published losses and everything that trains or measures."""
+    """Changes with the program that trains, its arguments, the predicted law and everything that predicts or measures.
+
+    Code that lowers to the same program leaves it as it is.
+    """
+    program, arguments = reach.lowered(made)
     law = node.card.law and node.card.law.model_dump(include={"kind", "predictor"})
-    inputs = [made.hyper, made.training, dict(made.coordinates), law]
-    package = Path(compose.__file__).parent
+    inputs = [version("jaxlib"), made.hyper, made.training, dict(made.coordinates), law, program.as_text()]
     digest = hashlib.sha256(json.dumps(inputs, default=str).encode())
-    here = [package / "certify" / f"{name}.py" for name in ("laws", "reach", "predictors", "bounds", "law_picture")]
-    files = [package / "published" / f"{node.id}.py", *here, *sorted((package / "tasks").glob("*.py"))]
-    files += [package / "train/bandit.py", package / "train/on_policy.py", package / "train/update.py"]
-    for file in [*files, *(package / "parts" / name for name in subject.NETWORKS)]:
+    for array in jax.tree.leaves(arguments[0]):
+        digest.update(np.asarray(array).tobytes())
+    package = Path(compose.__file__).parent
+    here = [package / "certify" / f"{name}.py" for name in ("laws", "predictors", "bounds", "law_picture")]
+    for file in [*here, *sorted((package / "tasks").glob("*.py"))]:
         digest.update(subject.code_of(file).encode())
     return digest.hexdigest()[:16]

@@ -112,6 +112,12 @@ def stack(tasks: list[Bandit]) -> dict[str, Array]:
 
 def reached(made: Settings) -> Reached:
     """Train all tasks and seeds under one vmap and draw from what they reach."""
+    program, arguments = lowered(made)
+    return program.compile()(*arguments)
+
+
+def lowered(made: Settings) -> tuple[jax.stages.Lowered, tuple[dict[str, Array], Key]]:
+    """The program of `reached` before compilation, and its arguments: everything that the reached laws depend on."""
     method, setting = published(made), made.coordinates["setting"]
     train = _on_policy if setting == "on-policy" else _off_policy
 
@@ -125,7 +131,9 @@ def reached(made: Settings) -> Reached:
         return Reached(generated, executed, metrics)
 
     tasks = stack([bandits.get(name) for name in TASKS])
-    return jax.jit(jax.vmap(one, in_axes=(0, None)))(tasks, jax.random.key(0))
+    arguments = (tasks, jax.random.key(0))
+    # Unused arguments are kept, so that programs which read different ones have different texts.
+    return jax.jit(jax.vmap(one, in_axes=(0, None)), keep_unused=True).lower(*arguments), arguments
 
 
 def _off_policy(agent: Agent, task: Bandit, key: Key, steps: int) -> State:
