@@ -87,6 +87,9 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
     if route == "likelihood-ratio":
         parts = parts._replace(likelihood=bound("likelihood"), intermediate_value=bound("intermediate-value"))
         return parts._replace(pull=bind(pull_to_frozen, hyper)) if cell["reference"] == "fixed" else parts
+    if route == "regression-signed":
+        forward = part("direction", cell["direction"])
+        return parts._replace(direction=forward, error=_error(cell), intermediate_value=bound("intermediate-value"))
     if route == "pathwise":
         one_step = cell["intermediate-value"] == "posterior-mean"
         if cell["intermediate-value"] == "path-value":
@@ -184,13 +187,13 @@ def published(name: str, hyper: Hyper) -> Method:
 
     Errors: UserError where nobody has written them.
     """
-    path = f"flowrl_kb.published.{name}"
+    path = f"flowrl_kb.published.{name.replace('-', '_')}"
     try:
         module = import_module(path)
     except ModuleNotFoundError as error:
         if error.name != path:
             raise
-        raise UserError(f"{name}: found no published losses (flowrl_kb/published/{name}.py)") from None
+        raise UserError(f"{name}: found no published losses ({path})") from None
     losses = {what: bind(getattr(module, f"{what}_loss"), hyper) for what in module.TRAINS}
     return Method(name, dict(module.TRAINS), losses, bind(module.act, hyper))
 

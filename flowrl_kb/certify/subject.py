@@ -37,6 +37,7 @@ HYPER = {
     "min_std": 0.1,
     "bc_weight": 1.0,
     "anchor_weight": 0.3,
+    "advantage_max": 1.0,
     "noise_std": 0.2,
     "acting_temperature": 0.5,
     "expectile": 0.8,
@@ -60,13 +61,13 @@ NETWORKS = ("modules.py", "networks.py")
 
 
 def setting(node: Node | Mapping[str, str], dim: int = 2) -> Setting:
-    """How the laboratory presents a method: actions come from the previous policy where its ratio needs them."""
+    """How the laboratory presents a method: actions come from the previous policy where it learns on-policy."""
     return Setting(
         policy=node["policy"],
         path=node["path"],
         sampler=node["sampler"],
         min_std=HYPER["min_std"],
-        data="previous" if node["route"] == "likelihood-ratio" else "behaviour",
+        data="previous" if node["setting"] == "on-policy" else "behaviour",
         distributional=node["critic-output"] == "gaussian",
         dim=dim,
     )
@@ -147,7 +148,8 @@ _ALIVE: WeakValueDictionary[str, Fingerprint] = WeakValueDictionary()
 def code_hash(*published: str) -> str:
     """16 hex digits of the code that fingerprints depend on: compose.py where no published module is named."""
     digest = hashlib.sha256()
-    for name in (*SOURCES, *((f"published/{p}.py" for p in published) if published else ("compose.py",))):
+    own = [f"published/{name.replace('-', '_')}.py" for name in published] or ["compose.py"]
+    for name in (*SOURCES, *own):
         path = PACKAGE / name
         for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
             if file.name not in NETWORKS:

@@ -51,3 +51,8 @@ def soft(field: FieldPolicy, q: Value, draws: Draws, s: Array, slope: Slope) -> 
 def return_(advantage: Array, steps: int, *, denoising_discount=1.0) -> Array:
     """gamma_dn^(steps-1-k) A for k = 0 (noisiest) to steps-1: one scalar shared by all denoising steps, (steps, B)."""
     return denoising_discount ** jnp.arange(steps - 1, -1, -1)[:, None] * advantage
+
+
+def mean(advantage: Array, *, advantage_max) -> Array:
+    """A cut at +-m and divided by m: a target that is linear in it regresses on its average over actions given x_t."""
+    return jnp.clip(advantage, -advantage_max, advantage_max) / advantage_max

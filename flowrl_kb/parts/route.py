@@ -128,6 +128,19 @@ def regression_mixed(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar
     return jnp.mean(p.error(models.actor, draws._replace(eps=target), batch.s)), {}
 
 
+def regression_signed(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
+    """E |eps_theta(x_t) - (eps_old + A (eps - eps_old) / lambda)|^2: the old field moved to the noise of good actions.
+
+    Its minimiser is eps_old + Cov(A, eps | x_t) / lambda = eps_old - sigma grad E[A | x_t] / lambda. Actions and
+    advantages are those of the roll-out. Source: DiffusionNFT (2509.16117), eq. 5 with the square completed.
+    """
+    draws = jax.lax.stop_gradient(p.direction(models.actor, batch.a[None], key, 1, p.box))
+    old = models.old.eps(draws.x, draws.t, batch.s)
+    tilt = p.operator.slope * p.intermediate_value(batch.advantage)[..., None]
+    target = jax.lax.stop_gradient(old + tilt * (draws.eps - old))
+    return jnp.mean(p.error(models.actor, draws._replace(eps=target), batch.s)), {"tilt": jnp.mean(jnp.abs(tilt))}
+
+
 class Produced(NamedTuple):
     """A differentiable action (B, d), its log-density and the noise it was made of (None where undefined)."""
 

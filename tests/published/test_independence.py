@@ -27,7 +27,7 @@ def test_published_losses_import_only_jax_and_types(file):
 
 @pytest.mark.parametrize("name", sorted(KB.cards))
 def test_every_card_has_published_losses_whose_arguments_it_lists(name):
-    module = import_module(f"flowrl_kb.published.{name}")
+    module = import_module(f"flowrl_kb.published.{name.replace('-', '_')}")
     listed = set(KB.cards[name].hyperparameters) | {"box"}
     for function in [module.act, *(getattr(module, f"{what}_loss") for what in module.TRAINS)]:
         wanted = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]

@@ -32,6 +32,7 @@ WITHOUT_FIELD = {"path": "none", "prediction": "none", "sampler": "none", "loss-
 """The same for policies without noise levels."""
 BESIDE = {
     "likelihood-ratio": ("none", "advantage", "none", "on-policy"),
+    "regression-signed": ("none", "group", "none", "on-policy"),
     "inference-selection": ("identity", "q-pi", "scalar", "online-off-policy"),
 }
 """Backup, critic, critic output and setting that go with a route; they do not enter the actor's update."""

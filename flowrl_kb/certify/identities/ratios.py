@@ -64,6 +64,32 @@ def trust_regions_at_old() -> tuple[float, float]:
     return p.gap(slopes(1.0), advantage), p.gap(*slopes(0.7))
 
 
+@identity()
+def mirrored_fields_at_old() -> tuple[float, float]:
+    """Matching by two mirrored fields has, at the previous policy, beta A times the gradient of the matching loss.
+
+    Complex-step derivative of r |v+ - u|^2 + (1 - r) |v- - u|^2 with v = theta x + sin x, beta 0.3, r = (1 + A) / 2,
+    over five actions with three noises each, against the derivative written out. Control: at theta_old + 0.6.
+    Source: DiffusionNFT (2509.16117), eq. 5.
+    """
+    old, beta, h = 0.5, 0.3, 1e-30
+    rng = np.random.default_rng(5)
+    a, advantage = rng.normal(size=(5, 1)), np.array([[1.0], [-0.7], [0.4], [-0.9], [0.8]])
+    t, eps = rng.uniform(0.2, 0.9, (5, 3)), rng.normal(size=(5, 3))
+    x, u = (1 - t) * a + t * eps, eps - a
+
+    def branches(theta: complex) -> complex:
+        before, now, r = old * x + np.sin(x), theta * x + np.sin(x), (1 + advantage) / 2
+        plus, minus = before + beta * (now - before), before - beta * (now - before)
+        return np.mean(r * (plus - u) ** 2 + (1 - r) * (minus - u) ** 2)
+
+    def matching(theta: float) -> float:
+        return beta * np.mean(advantage * 2 * (theta * x + np.sin(x) - u) * x)
+
+    at_old, drifted = (branches(theta + 1j * h).imag / h for theta in (old, old + 0.6))
+    return p.gap(at_old, matching(old)), p.gap(drifted, matching(old + 0.6))
+
+
 @identity(tolerance=1e-3, control=2e-2)
 def one_step_chain() -> tuple[float, float]:
     """One stochastic denoising step whose network ignores its noise is a Gaussian policy: PPO's gradient, clip
