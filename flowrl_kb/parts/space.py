@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flowrl_kb.parts.direction import forward
 from flowrl_kb.parts.loss_space import eps as unit_weight
 from flowrl_kb.parts.reference import Reference
+from flowrl_kb.parts.step import kernel_divergence
 from flowrl_kb.parts.types import Array, Batch, Key, Models
 
 
@@ -36,6 +37,14 @@ def action(divergence: str | None, reference: Reference, produced, models: Model
         draws = forward(models.actor, samples[None], k_noise, 1, None)
         return jnp.mean(denoising_error(models.actor, draws, batch.s)) / samples.shape[-1]
     return jnp.mean(jnp.square(produced.a - samples))
+
+
+def path(divergence: str | None, reference: Reference, produced, models: Models, batch: Batch, key: Key) -> Array:
+    """Reverse KL of the kernels at the visited steps, one for each state, to those of the reference's field."""
+    if divergence is None:
+        return jnp.zeros(())
+    step = produced.step
+    return jnp.mean(kernel_divergence(models.actor, reference.field(models), step.x, step.k, batch.s))
 
 
 def coupled_map(divergence: str, reference: Reference, produced, models: Models, batch: Batch, key: Key) -> Array:
