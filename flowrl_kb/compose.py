@@ -99,7 +99,10 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
 
             scaled = cell["temperature-control"] == "noise"
             parts = parts._replace(perturb=partial(perturbed, noise_std=hyper["actor_noise_std"], scaled=scaled))
-        parts = parts._replace(space=part("space", cell["space"]), one_step=one_step)
+        space = part("space", cell["space"])
+        if cell["operator"] == "potential":
+            space = partial(space, weight=part("loss-space", cell["loss-space"]))
+        parts = parts._replace(space=space, one_step=one_step)
         if by_step:
             return parts._replace(take=_take(cell, hyper), intermediate_value=bound("intermediate-value"))
         if not one_step:
@@ -177,7 +180,8 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     trains = {"actor": cell["policy"]} | {k: KIND_OF[k] for k in losses if k != "actor"}
     if "critic" in trains and cell["critic-output"] == "gaussian":
         trains["critic"] = "gaussian-critic"
-    if cell["space"] == "coupled-map" or (of_path and cell["reference"] == "fixed"):
+    of_behaviour = of_path or cell["operator"] == "potential"
+    if cell["space"] == "coupled-map" or (of_behaviour and cell["reference"] == "fixed"):
         losses["behaviour"] = _cloning(cell)
         trains["behaviour"] = "field"
     return Method(name, trains, losses, bind(part("acting", cell["acting"]), hyper))

@@ -101,11 +101,12 @@ def q_soft_integral(
     return {"critic": lambda models, batch, key: regress(models, batch, soft, key)}
 
 
-def in_sample(backup: Backup | None, regress: Regress, *, expectile) -> dict[str, Loss]:
+def in_sample(backup: Backup | None, regress: Regress, *, expectile, value_critic="target") -> dict[str, Loss]:
     """Expectile value of data actions and a critic that bootstraps from it. Source: IQL (2110.06169), eq. 5-6."""
 
     def value(models: Models, batch: Batch, key: Key):
-        excess = jnp.min(models.target_critic(batch.s, batch.a), axis=0) - models.value(batch.s)
+        critic: Any = models.target_critic if value_critic == "target" else models.critic
+        excess = jnp.min(critic(batch.s, batch.a), axis=0) - models.value(batch.s)
         weight = jnp.abs(expectile - (excess < 0))
         return jnp.mean(weight * jnp.square(excess)), {}
 
