@@ -10,7 +10,9 @@ from importlib import import_module
 from typing import Any
 
 from flowrl_kb.errors import UserError
+from flowrl_kb.parts import critic as critics
 from flowrl_kb.parts import loss_space as loss_spaces
+from flowrl_kb.parts import step as steps
 from flowrl_kb.parts.backup import Next
 from flowrl_kb.parts.likelihood import pull_to_frozen
 from flowrl_kb.parts.route import Parts
@@ -92,8 +94,9 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         return parts._replace(direction=forward, error=_error(cell), intermediate_value=bound("intermediate-value"))
     if route == "pathwise":
         one_step = cell["intermediate-value"] == "posterior-mean"
-        if cell["intermediate-value"] == "path-value":
-            raise UserError("cell: route=pathwise with intermediate-value=path-value has no executable part yet")
+        by_step = cell["intermediate-value"] == "path-value"
+        if cell["space"] == "path" and not by_step:
+            raise UserError("cell: route=pathwise with space=path has an executable part for path-value alone")
         if cell["temperature-control"] == "dual":
             parts = parts._replace(operator=operator._replace(penalty_weight=None))
         if hyper.get("actor_noise_std"):
@@ -101,7 +104,12 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
 
             scaled = cell["temperature-control"] == "noise"
             parts = parts._replace(perturb=partial(perturbed, noise_std=hyper["actor_noise_std"], scaled=scaled))
-        parts = parts._replace(space=part("space", cell["space"]), one_step=one_step)
+        space = part("space", cell["space"])
+        if cell["operator"] == "potential":
+            space = partial(space, weight=part("loss-space", cell["loss-space"]))
+        parts = parts._replace(space=space, one_step=one_step)
+        if by_step:
+            return parts._replace(take=_take(cell, hyper), intermediate_value=bound("intermediate-value"))
         if not one_step:
             return parts
     single = reverse or route in ("regression-gradient", "inference-selection", "pathwise")
@@ -120,6 +128,22 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
     if cell["critic"] in IN_SAMPLE and hyper.get("weight_clip") is not None:
         parts = parts._replace(baseline=lambda models, s: models.value(s))
     return parts
+
+
+def _take(cell: Coordinates, hyper: Hyper) -> Callable:
+    """How one reverse step is taken from the inputs of the cell."""
+    if cell["direction"] != "forward":
+        raise UserError("cell: intermediate-value=path-value has an executable part for direction=forward alone")
+    ends = {"source": bind(part("source", cell["source"]), hyper), "direction": part("direction", "forward")}
+    return bind(steps.take, {**hyper, **ends})
+
+
+def _step_values(cell: Coordinates, hyper: Hyper) -> dict[str, Loss]:
+    """The loss of the values of single steps."""
+    value = part("intermediate-value", "path-value")
+    reference = bind(part("reference", cell["reference"]), hyper)()
+    extra = {"take": _take(cell, hyper), "value": value, "reference": reference}
+    return bind(critics.step_values, {**hyper, **extra})()
 
 
 def actor_loss(cell: Coordinates, hyper: Hyper) -> Loss:
@@ -143,25 +167,32 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     """
     hyper = {**hyper, "temperature_control": cell["temperature-control"]}
     losses = {"actor": actor_loss(cell, hyper)}
+    of_path = cell["route"] == "pathwise" and cell["space"] == "path"
     if cell["critic"] not in ("reward", "group"):
         backup, after = None, _next(cell, hyper)
         if after:
             hyper = {**hyper, "following": after}
             backup = bind(part("backup", cell["backup"]), hyper)
+        if of_path:
+            reference = bind(part("reference", cell["reference"]), hyper)()
+            hyper = {**hyper, "path_penalty": bind(steps.path_penalty, {**hyper, "reference": reference})}
         output = cell["critic-output"]
         regress = None if output == "none" else bind(part("critic-output", output), hyper)
         losses |= bind(part("critic", cell["critic"]), hyper)(backup, regress)
+    if cell["intermediate-value"] == "path-value":
+        losses |= _step_values(cell, hyper)
     losses |= bind(part("temperature-control", cell["temperature-control"]), hyper)()
     trains = {"actor": cell["policy"]} | {k: KIND_OF[k] for k in losses if k != "actor"}
     if "critic" in trains and cell["critic-output"] == "gaussian":
         trains["critic"] = "gaussian-critic"
-    if cell["space"] == "coupled-map":
+    of_behaviour = of_path or cell["operator"] == "potential"
+    if cell["space"] == "coupled-map" or (of_behaviour and cell["reference"] == "fixed"):
         losses["behaviour"] = _cloning(cell)
         trains["behaviour"] = "field"
     return Method(name, trains, losses, bind(part("acting", cell["acting"]), hyper))
 
 
-KIND_OF = {"critic": "critic", "value": "value", "log_temperature": "scalar"}
+KIND_OF = {"critic": "critic", "step_critic": "step-critic", "value": "value", "log_temperature": "scalar"}
 """Kinds of the auxiliary objects that the axes train."""
 
 

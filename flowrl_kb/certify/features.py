@@ -43,6 +43,7 @@ def shape(kind: str, dim: int) -> tuple[int, ...]:
         "deterministic": (1, dim),
         "critic": (2, 1),
         "gaussian-critic": (4, 1),
+        "step-critic": (2, 1),
         "value": (1, 1),
     }.get(kind, (1, 1))
     return (1, 1, 1, 1) if kind == "scalar" else (SETS, rows, FEATURES, out)
@@ -57,10 +58,13 @@ class Perturbation:
     def _row(self, phi: Array, row: int) -> Array:
         return jnp.einsum("...kf,kfd->...d", phi, self.theta[:, row])
 
-    def field(self, path: Path, x: Array, t: Array, s: Array) -> Array:
+    def _noisy(self, path: Path, x: Array, t: Array, s: Array) -> tuple[Array, Array]:
         alpha, sigma = path.alpha(t)[..., None], path.sigma(t)[..., None]
         log_snr = 2.0 * (jnp.log(alpha) - jnp.log(sigma))
-        phi = features(x / jnp.sqrt(alpha**2 + sigma**2), 0.3 * log_snr, s)
+        return features(x / jnp.sqrt(alpha**2 + sigma**2), 0.3 * log_snr, s), log_snr
+
+    def field(self, path: Path, x: Array, t: Array, s: Array) -> Array:
+        phi, log_snr = self._noisy(path, x, t, s)
         bin_ = jax.nn.one_hot(jnp.sum(log_snr > jnp.array(EDGES), axis=-1), BINS)
         return jnp.einsum("...kf,...b,kbfd->...d", phi, bin_, self.theta)
 
@@ -81,6 +85,10 @@ class Perturbation:
         phi = features(s, a)
         return jnp.concatenate([self._row(phi, 2), self._row(phi, 3)], axis=-1)
 
+    def step_heads(self, path: Path, s: Array, x: Array, t: Array) -> Array:
+        phi, _ = self._noisy(path, x, t, s)
+        return jnp.concatenate([self._row(phi, 0), self._row(phi, 1)], axis=-1)
+
     def value(self, s: Array) -> Array:
         return self._row(features(s), 0)[..., 0]
 
@@ -97,6 +105,7 @@ def block_name(kind: str, block: int) -> str:
         "field": lambda: f"log-SNR {bounds[row]} to {bounds[row + 1]}",
         "gaussian": lambda: ("mean", "log standard deviation")[row],
         "critic": lambda: f"head {row + 1}",
+        "step-critic": lambda: f"head {row + 1}",
         "gaussian-critic": lambda: f"{('mean', 'spread')[row // 2]} of head {row % 2 + 1}",
     }
     name = names[kind]() if kind in names else kind

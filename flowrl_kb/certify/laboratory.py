@@ -149,6 +149,22 @@ def q_heads(bumps: Bumps, extra: Callable[[Array, Array], Array] | None = None) 
     return heads
 
 
+def step_heads(
+    bumps: Bumps, path: Path, extra: Callable[[Path, Array, Array, Array], Array] | None = None
+) -> Callable[[Array, Array, Array], Array]:
+    """Values (s, x, t) -> (H, ...) of chain states: Q of the rescaled state, less of it the noisier the level.
+
+    Plus a trained perturbation (..., H). No chain of the laboratory has these values, so that they are no fixed point.
+    """
+
+    def heads(s: Array, x: Array, t: Array) -> Array:
+        size = jnp.sqrt(path.alpha(t) ** 2 + path.sigma(t) ** 2)
+        q = path.alpha(t) / size * q_heads(bumps)(s, x / size[..., None])
+        return q if extra is None else q + jnp.moveaxis(extra(path, s, x, t), -1, 0)
+
+    return heads
+
+
 def spread_heads(bumps: Bumps, extra: Callable[[Array, Array], Array] | None = None) -> Callable[[Array, Array], Array]:
     """Standard deviations (s, a) -> (H, ...) of a distributional critic, plus a trained perturbation (..., H)."""
 

@@ -25,6 +25,7 @@ SLOT_AXES = {
     "acting": ("acting",),
     "critic": ("backup", "critic", *PLAIN_BACKUP),
     "value": ("critic",),
+    "step_critic": ("reference", "sampler", *PLAIN_BACKUP),
     "behaviour": (),
     "log_temperature": (),
 }

@@ -112,6 +112,8 @@ def models(setting: Setting, scene: Scenario, trained: Mapping[str, object], exa
         target_critic=lab.q_heads(scene.target_critic),
         spread=lab.spread_heads(scene.critic, of("critic", "spread") if setting.distributional else None),
         target_spread=lab.spread_heads(scene.target_critic),
+        step_critic=lab.step_heads(scene.critic, lab_path(setting.path), of("step_critic", "step_heads")),
+        target_step_critic=lab.step_heads(scene.target_critic, lab_path(setting.path)),
         value=lab.state_value(scene.critic, setting.dim, of("value", "value")),
         target_value=lab.state_value(scene.target_critic, setting.dim),
         log_temperature=start + trained["log_temperature"].scalar() if "log_temperature" in trained else start,

@@ -30,6 +30,7 @@ HYPER = {
     "backup_of": 4,
     "entropy_samples": 32,
     "density_noises": 8,
+    "step_samples": 4,
     "clip": 0.2,
     "clip_base": 0.1,
     "weight_clip": 4.0,

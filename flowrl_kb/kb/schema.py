@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 UNKNOWN = "unknown"
 NOT_APPLICABLE = "not-applicable"
-SLOTS = ("actor", "acting", "critic", "value", "behaviour", "log_temperature")
+SLOTS = ("actor", "acting", "critic", "step_critic", "value", "behaviour", "log_temperature")
 
 AxisSlot = Literal["actor", "acting", "critic"]
 """The part of a method that an axis describes."""
-Slot = Literal["actor", "acting", "critic", "value", "behaviour", "log_temperature"]
+Slot = Literal["actor", "acting", "critic", "step_critic", "value", "behaviour", "log_temperature"]
 """What a relation compares: the update of a trained object, or the acting rule."""
 About = Literal["published", "as-coded", "stripped-core"]
 Level = Literal["same-loss", "same-update", "same-update-at-old", "same-target-field", "limit", "same-executed-law"]

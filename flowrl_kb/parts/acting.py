@@ -66,10 +66,12 @@ def rank(
     acting_critic="online",
     acting_aggregation="min",
     acting_steps=None,
+    acting_policy="online",
 ) -> Array:
-    """The best of N samples by the smallest (or mean) head, plus exploration noise where listed."""
+    """The best of N samples of the actor (or its average) by the smallest (or mean) head, plus noise where listed."""
     k_sample, k_noise = jax.random.split(key)
-    a = coarse(models.actor, acting_steps).sample(k_sample, s, (best_of,))
+    actor = models.target_actor if acting_policy == "target" else models.actor
+    a = coarse(actor, acting_steps).sample(k_sample, s, (best_of,))
     best = jnp.argmax(_score(models, s, a, acting_critic, acting_aggregation), axis=0)
     return perturbed(models, _pick(a, best), k_noise, noise_std)
 

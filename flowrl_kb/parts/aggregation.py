@@ -23,6 +23,11 @@ def min(heads: Array, key: Key) -> tuple[Array, Array]:
     return reduce(lambda a, b: jnp.where(b < a, b, a), heads), heads
 
 
+def lcb(heads: Array, key: Key, *, pessimism) -> tuple[Array, Array]:
+    """The mean minus `pessimism` standard deviations over heads. Also called lower confidence bound."""
+    return jnp.mean(heads, axis=0) - pessimism * jnp.std(heads, axis=0), heads
+
+
 def mean(heads: Array, key: Key) -> tuple[Array, Array]:
     """The mean over heads."""
     return jnp.mean(heads, axis=0), heads

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,8 @@ import jax.numpy as jnp
 from flowrl_kb.parts.backup import Next
 from flowrl_kb.parts.path import coefficients
 from flowrl_kb.parts.path import forward as noised
+from flowrl_kb.parts.reference import Reference
+from flowrl_kb.parts.step import kernel_divergence
 from flowrl_kb.parts.types import Array, Batch, FieldPolicy, Key, Loss, Models
 
 Backup = Callable[[Models, Batch, Key], Array]
@@ -24,15 +27,43 @@ def q_pi(backup: Backup, regress: Regress) -> dict[str, Loss]:
     return {"critic": lambda models, batch, key: regress(models, batch, backup, key)}
 
 
-def q_soft(backup: Backup, regress: Regress, *, following: Next) -> dict[str, Loss]:
-    """Return plus entropy: Q <- r + gamma (Qbar(s', a') - lambda log pi(a'|s')), lambda the trained temperature."""
+def q_soft(backup: Backup, regress: Regress, *, following: Next, path_penalty=None) -> dict[str, Loss]:
+    """Return plus entropy: Q <- r + gamma (Qbar(s', a') - lambda log pi(a'|s')), lambda the trained temperature.
+
+    With `path_penalty` (space=path) the bonus is that penalty: Q <- r + gamma (backup(s') - lambda sum_k KL_k), whose
+    chains are drawn apart from those of the backup; the expected update does not know. Source: BDPO (2502.04778).
+    """
+
+    def penalised(models: Models, batch: Batch, key: Key) -> Array:
+        k_backup, k_chain = jax.random.split(key)
+        penalty = path_penalty(following.policy(models), models, batch.next_s, k_chain)
+        return backup(models, batch, k_backup) - penalty
 
     def soft(models: Models, batch: Batch, key: Key) -> Array:
         a, log_prob = following.policy(models).sample_with_log_prob(key, batch.next_s)
         bonus = -jnp.exp(models.log_temperature) * log_prob
         return following.over_heads(models.target_critic(batch.next_s, a)) + bonus
 
-    return {"critic": lambda models, batch, key: regress(models, batch, soft, key)}
+    of_next = penalised if path_penalty else soft
+    return {"critic": lambda models, batch, key: regress(models, batch, of_next, key)}
+
+
+def step_values(*, following: Next, take, value, reference: Reference, temperature) -> dict[str, Loss]:
+    """V(s, x_k) <- over heads of E V(s, x_k+1) - lambda KL_k, one step of the backup policy from x_k.
+
+    Behind the last step Q stands for V. `take` and `value` make and value the step. Source: BDPO (2502.04778).
+    """
+
+    def loss(models: Models, batch: Batch, key: Key):
+        field: Any = following.policy(models)
+        step = take(field, models, batch, key)
+        ahead = following.over_heads(jnp.mean(value(models, step, batch.s), axis=1))
+        penalty = kernel_divergence(field, reference.field(models), step.x, step.k, batch.s)[0]
+        target = jax.lax.stop_gradient(ahead - temperature * penalty)
+        heads = models.step_critic(batch.s, step.x[0], field.grid[step.k[0]])
+        return jnp.mean(jnp.square(heads - target), axis=-1).sum(), {"step_value": jnp.mean(heads)}
+
+    return {"step_critic": loss}
 
 
 def denoising_log_prob(field: FieldPolicy, a: Array, s: Array, key: Key, noises: int) -> Array:
@@ -70,11 +101,12 @@ def q_soft_integral(
     return {"critic": lambda models, batch, key: regress(models, batch, soft, key)}
 
 
-def _of_data(penalty: Callable[[Array], Array], regress: Regress) -> dict[str, Loss]:
+def _of_data(penalty: Callable[[Array], Array], regress: Regress, value_critic: str = "target") -> dict[str, Loss]:
     """A state value that minimises a convex penalty of Q - V at data actions, and a critic that bootstraps from it."""
 
     def value(models: Models, batch: Batch, key: Key):
-        excess = jnp.min(models.target_critic(batch.s, batch.a), axis=0) - models.value(batch.s)
+        critic: Any = models.target_critic if value_critic == "target" else models.critic
+        excess = jnp.min(critic(batch.s, batch.a), axis=0) - models.value(batch.s)
         return jnp.mean(penalty(excess)), {}
 
     def of_state(models: Models, batch: Batch, key: Key) -> Array:
@@ -83,9 +115,9 @@ def _of_data(penalty: Callable[[Array], Array], regress: Regress) -> dict[str, L
     return {"value": value, "critic": lambda models, batch, key: regress(models, batch, of_state, key)}
 
 
-def in_sample(backup: Backup | None, regress: Regress, *, expectile) -> dict[str, Loss]:
+def in_sample(backup: Backup | None, regress: Regress, *, expectile, value_critic="target") -> dict[str, Loss]:
     """Expectile value of data actions: penalty |tau - 1[u < 0]| u^2. Source: IQL (2110.06169), eq. 5-6."""
-    return _of_data(lambda u: jnp.abs(expectile - (u < 0)) * jnp.square(u), regress)
+    return _of_data(lambda u: jnp.abs(expectile - (u < 0)) * jnp.square(u), regress, value_critic)
 
 
 def in_sample_linear(

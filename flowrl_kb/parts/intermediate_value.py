@@ -1,8 +1,8 @@
 """How Q, defined on clean actions, acts on noisy ones. Mechanism axis `intermediate-value`.
 
-Each function returns the gradient of the intermediate log-tilt at x, (M, B, d). `q(a) -> (..., B)` is the aggregated
-critic at the batch's states; `slope(g)` is the derivative of the log-tilt in Q, given the action gradients g of Q where
-they are read, so that a normaliser may depend on them.
+Functions with a `slope` return the gradient of the intermediate log-tilt at x, (M, B, d). `q(a) -> (..., B)` is the
+aggregated critic at the batch's states; `slope(g)` is the derivative of the log-tilt in Q, given the action gradients g
+of Q where they are read, so that a normaliser may depend on them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import jax.numpy as jnp
 
 from flowrl_kb.parts.direction import Draws
 from flowrl_kb.parts.path import coefficients
-from flowrl_kb.parts.types import Array, FieldPolicy
+from flowrl_kb.parts.step import Step
+from flowrl_kb.parts.types import Array, FieldPolicy, Models
 
 Value = Callable[[Array], Array]
 Slope = Callable[[Array], Array]
@@ -46,6 +47,16 @@ def soft(field: FieldPolicy, q: Value, draws: Draws, s: Array, slope: Slope) -> 
     g = gradient(q, draws.a)
     w = jax.nn.softmax(slope(g) * q(draws.a), axis=0)
     return slope(g) * jnp.sum(w[..., None] * g, axis=0, keepdims=True) / coefficients(field.path, draws.t)[0]
+
+
+def path_value(models: Models, step: Step, s: Array, target: bool = True) -> Array:
+    """Heads (H, N, B) of what is reached by a step: V at its new level, and Q of the action behind the last step."""
+    critic, of_step = (
+        (models.target_critic, models.target_step_critic) if target else (models.critic, models.step_critic)
+    )
+    grid = models.actor.grid
+    ends = step.k + 1 == grid.shape[0] - 1
+    return jnp.where(ends, critic(s, step.after), of_step(s, step.after, grid[step.k + 1]))
 
 
 def return_(advantage: Array, steps: int, *, denoising_discount=1.0) -> Array:

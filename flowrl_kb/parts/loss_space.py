@@ -30,6 +30,15 @@ def velocity(path: Path, t: Array) -> Array:
     return (((alpha * d_sigma - d_alpha * sigma) / alpha) ** 2)[..., 0]
 
 
+def preconditioned(path: Path, t: Array) -> Array:
+    """1 + (sigma / alpha)^2 / c^2 with c = 0.5: the error of the preconditioned output F, a0 = c_skip x + c_out F.
+
+    Source: Karras et al. 2022, table 1, sigma_data = c.
+    """
+    alpha, sigma = coefficients(path, t)
+    return (1.0 + (sigma / alpha) ** 2 / 0.25)[..., 0]
+
+
 def score(path: Path, t: Array) -> Array:
     """1 / sigma^2: the error of the score."""
     return (1.0 / coefficients(path, t)[1] ** 2)[..., 0]

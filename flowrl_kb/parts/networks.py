@@ -130,6 +130,19 @@ def _gaussian_critic(net: Net, p: Shape) -> tuple[Callable, Callable]:
     )
 
 
+def _step_critic(net: Net, p: Shape) -> Callable:
+    """Heads of (s, x, t); where actions are unbounded they fall as those of critics do, outside twice the reach."""
+
+    def heads(s: Array, x: Array, t: Array) -> Array:
+        t = jnp.asarray(t)
+        x = x / jnp.sqrt(p.path.alpha(t) ** 2 + p.path.sigma(t) ** 2)[..., None]
+        inside = x if p.reach is None else jnp.clip(x, -2.0 * p.reach, 2.0 * p.reach)
+        out = net({"x": features(inside, p.waves), "t": embed(t), "s": s})[..., 0]
+        return out - 0.5 * jnp.sum(jnp.square(x) - jnp.square(inside), axis=-1)
+
+    return heads
+
+
 class Kind(NamedTuple):
     """A kind of trained object: its module, the inputs that the module names, and what losses see of it."""
 
@@ -151,6 +164,7 @@ KINDS: dict[str, Kind] = {
         lambda p: Critics(p.heads, tuple(p.hidden), 1), "sa", lambda net, p: lambda s, a: _heads(net, p, s, a)[..., 0]
     ),
     "gaussian-critic": Kind(lambda p: Critics(p.heads, tuple(p.hidden), 2), "sa", _gaussian_critic),
+    "step-critic": Kind(lambda p: Critics(p.heads, tuple(p.hidden), 1), "xts", _step_critic),
     "value": Kind(lambda p: Perceptron(tuple(p.hidden), 1), "s", lambda net, p: lambda s: net({"s": s})[..., 0]),
     "scalar": Kind(lambda p: Scalar(p.scalar), "", lambda net, p: net({})),
 }

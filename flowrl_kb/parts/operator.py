@@ -114,6 +114,11 @@ def proximal(*, q_weight=1.0, bc_weight=1.0) -> Operator:
     return Operator(divergence="squared-distance", q_weight=q_weight, penalty_weight=bc_weight)
 
 
+def potential(*, q_weight=1.0, bc_weight=1.0) -> Operator:
+    """Expected Q minus the denoising error that the reference's own field makes on the produced action."""
+    return Operator(divergence="potential", q_weight=q_weight, penalty_weight=bc_weight)
+
+
 def argmax() -> Operator:
     """Expected Q and nothing else."""
     return Operator(divergence=None, penalty_weight=0.0)

@@ -6,20 +6,21 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from flowrl_kb.parts import source
-from flowrl_kb.parts.types import Array, Batch, Key, Models
+from flowrl_kb.parts.types import Array, Batch, FieldPolicy, Key, Models
 
 
 class Reference(NamedTuple):
     """`keeps_noise`: share of the source action's own noise in a regression target (0 for a flat reference).
 
     `actions(models, batch, key)` (B, d) are samples; `coupled(models, s, z)` (B, d) is the reference's action for
-    unit noise z. `floor(models, batch, key)` (n, B, d) are actions that the operator does not weight: each counts
-    `floor_weight` times all that it weights.
+    unit noise z; `field(models)` is the field of its chain. `floor(models, batch, key)` (n, B, d) are actions that the
+    operator does not weight: each counts `floor_weight` times all that it weights.
     """
 
     keeps_noise: float
     actions: Callable[[Models, Batch, Key], Array] | None = None
     coupled: Callable[[Models, Array, Array], Array] | None = None
+    field: Callable[[Models], FieldPolicy] | None = None
     floor: Callable[[Models, Batch, Key], Array] | None = None
     floor_weight: float = 0.0
 
@@ -35,6 +36,7 @@ def fixed() -> Reference:
         keeps_noise=1.0,
         actions=lambda models, batch, key: batch.a,
         coupled=lambda models, s, z: models.behaviour.from_noise(z, s),
+        field=lambda models: models.behaviour,
     )
 
 
@@ -44,6 +46,7 @@ def previous() -> Reference:
         keeps_noise=1.0,
         actions=lambda models, batch, key: models.old.sample(key, batch.s),
         coupled=lambda models, s, z: models.old.from_noise(z, s),
+        field=lambda models: models.old,
     )
 
 

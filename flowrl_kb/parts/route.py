@@ -16,6 +16,7 @@ from flowrl_kb.parts.direction import Draws
 from flowrl_kb.parts.operator import Operator
 from flowrl_kb.parts.path import coefficients
 from flowrl_kb.parts.reference import Reference
+from flowrl_kb.parts.step import Step
 from flowrl_kb.parts.types import Array, Batch, Key, Models
 
 Scalar = tuple[Array, dict[str, Array]]
@@ -40,6 +41,7 @@ class Parts(NamedTuple):
     baseline: Callable[[Models, Array], Array] = lambda models, s: 0.0
     target_critic: bool = False
     one_step: bool = False
+    take: Callable | None = None
     candidates: int = 1
     support: int = 1
     control_variate: float = 1.0
@@ -142,15 +144,22 @@ def regression_signed(models: Models, batch: Batch, key: Key, p: Parts) -> Scala
 
 
 class Produced(NamedTuple):
-    """A differentiable action (B, d), its log-density and the noise it was made of (None where undefined)."""
+    """A differentiable action (B, d), its log-density and the noise it was made of (None where undefined).
+
+    Where the loss takes one step of the chain, `a` are the states (N, B, d) behind the `step`.
+    """
 
     a: Array
     log_prob: Array | None = None
     z: Array | None = None
+    step: Step | None = None
 
 
 def _produce(models: Models, batch: Batch, key: Key, p: Parts) -> Produced:
     actor: Any = models.actor
+    if p.take:
+        step = p.take(actor, models, batch, key)
+        return Produced(step.after, step=step)
     if p.one_step:
         draws = _draws(models, batch, key, p)
         return Produced(actor.x0(draws.x, draws.t, batch.s)[0])
@@ -162,13 +171,20 @@ def _produce(models: Models, batch: Batch, key: Key, p: Parts) -> Produced:
     return Produced(actor.sample(key, batch.s))
 
 
+def _valued(models: Models, batch: Batch, produced: Produced, a: Array, p: Parts) -> Array:
+    """Heads (H, B) of the produced action, or of the states behind one step, averaged over their draws."""
+    if produced.step:
+        return jnp.mean(p.intermediate_value(models, produced.step, batch.s, p.target_critic), axis=1)
+    return _critic(models, p)(batch.s, a)
+
+
 def pathwise(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
     """-eta_Q E Q(a_theta) / normaliser + weight * divergence from the reference; differentiates through the policy."""
     k_action, k_noise, k_head, k_penalty = jax.random.split(key, 4)
     produced = _produce(models, batch, k_action, p)
     a = p.perturb(models, produced.a, k_noise) if p.perturb else produced.a
     a = a if p.box is None else jnp.clip(a, -p.box, p.box)
-    q, rest = p.aggregation(_critic(models, p)(batch.s, a), k_head)
+    q, rest = p.aggregation(_valued(models, batch, produced, a, p), k_head)
     improvement = jnp.mean(q) / p.normaliser(q, rest, None)
     penalty = p.space(p.operator.divergence, p.reference, produced, models, batch, k_penalty)
     weight = p.operator.penalty_weight

@@ -39,6 +39,19 @@ def all_stochastic(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Ar
     return mean, jnp.maximum(std, field.min_std)
 
 
+def forward_variance(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]:
+    """Ancestral mean with the variance v of the forward chain in place of the posterior's; the last step is noise-free.
+
+    Not to be confused with `ancestral`, whose variance is the smaller v sigma_u^2 / sigma_t^2. Also called the upper
+    choice of the variance, beta_t. Source: Ho et al. 2020, section 3.2.
+    """
+    mean, _ = ancestral(field, x, k, s)
+    t, u = jnp.broadcast_to(field.grid[k], x.shape[:-1]), field.grid[k + 1]
+    (alpha_t, sigma_t), (alpha_u, sigma_u) = coefficients(field.path, t), coefficients(field.path, u)
+    variance = sigma_t**2 - (alpha_t / alpha_u * sigma_u) ** 2
+    return mean, jnp.sqrt(jnp.maximum(variance, 0.0)) * (sigma_u > 0.0)
+
+
 def ode(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]:
     """Euler step of the probability-flow ODE dx/dt = v(x, t); deterministic."""
     t, u = field.grid[k], field.grid[k + 1]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flowrl_kb.parts.direction import forward
 from flowrl_kb.parts.loss_space import eps as unit_weight
 from flowrl_kb.parts.reference import Reference
+from flowrl_kb.parts.step import kernel_divergence
 from flowrl_kb.parts.types import Array, Batch, Key, Models
 
 
@@ -17,17 +18,24 @@ def denoising_error(field, draws, s: Array, weight=unit_weight) -> Array:
     return weight(field.path, draws.t) * jnp.sum(jnp.square(residual), axis=-1)
 
 
-def action(divergence: str | None, reference: Reference, produced, models: Models, batch: Batch, key: Key) -> Array:
+def action(
+    divergence: str | None, reference: Reference, produced, models: Models, batch: Batch, key: Key, weight=unit_weight
+) -> Array:
     """Divergences of the law of the final action, each averaged over the batch.
 
     reverse-kl: E[log pi(a)] against a flat reference; forward-kl: denoising error (or negative log-density, where the
     policy has one) on reference samples, averaged over dimensions; squared-distance: mean square distance of produced
-    to reference actions (needs a deterministic policy).
+    to reference actions (needs a deterministic policy); potential: denoising error of the reference's field on produced
+    actions, with the time weight of its own training, averaged over dimensions.
     """
     if divergence is None:
         return jnp.zeros(())
     if divergence == "reverse-kl":
         return jnp.mean(produced.log_prob)
+    if divergence == "potential":
+        field = reference.field(models)
+        draws = forward(field, produced.a[None], key, 1, None)
+        return jnp.mean(denoising_error(field, draws, batch.s, weight)) / produced.a.shape[-1]
     k_actions, k_noise = jax.random.split(key)
     samples = reference.actions(models, batch, k_actions)
     if divergence == "forward-kl" and hasattr(models.actor, "log_prob"):
@@ -36,6 +44,14 @@ def action(divergence: str | None, reference: Reference, produced, models: Model
         draws = forward(models.actor, samples[None], k_noise, 1, None)
         return jnp.mean(denoising_error(models.actor, draws, batch.s)) / samples.shape[-1]
     return jnp.mean(jnp.square(produced.a - samples))
+
+
+def path(divergence: str | None, reference: Reference, produced, models: Models, batch: Batch, key: Key) -> Array:
+    """Reverse KL of the kernels at the visited steps, one for each state, to those of the reference's field."""
+    if divergence is None:
+        return jnp.zeros(())
+    step = produced.step
+    return jnp.mean(kernel_divergence(models.actor, reference.field(models), step.x, step.k, batch.s))
 
 
 def coupled_map(divergence: str, reference: Reference, produced, models: Models, batch: Batch, key: Key) -> Array:

@@ -70,6 +70,8 @@ class DensityPolicy(Protocol):
 
 Critic = Callable[[Array, Array], Array]
 """(s (..., ds), a (..., d)) -> heads (H, ...)."""
+StepCritic = Callable[[Array, Array, Array], Array]
+"""(s (..., ds), noisy action x (..., d), level t (...,)) -> heads (H, ...)."""
 
 
 class Models(NamedTuple):
@@ -77,7 +79,8 @@ class Models(NamedTuple):
 
     `old` is the previous iterate (the policy that drew stored chains and pairs, or the frozen copy of mirror
     descent); `behaviour` a model of the data law; targets are moving averages. `spread` are the standard
-    deviations of a distributional critic, `log_temperature` a trained scalar.
+    deviations of a distributional critic, `step_critic` values the states of a chain, `log_temperature` is a trained
+    scalar.
     """
 
     actor: Any = None
@@ -88,6 +91,8 @@ class Models(NamedTuple):
     target_critic: Critic | None = None
     spread: Critic | None = None
     target_spread: Critic | None = None
+    step_critic: StepCritic | None = None
+    target_step_critic: StepCritic | None = None
     value: Callable[[Array], Array] | None = None
     target_value: Callable[[Array], Array] | None = None
     log_temperature: Array | None = None
@@ -122,7 +127,7 @@ class Method(NamedTuple):
     """What can be run or certified: losses by the name of the object each trains, and the acting rule.
 
     `trains` maps each trained object to its kind (field, map, gaussian, deterministic, critic, gaussian-critic,
-    value, scalar); `act(models, s, key)` returns one executed action for each state.
+    step-critic, value, scalar); `act(models, s, key)` returns one executed action for each state.
     """
 
     name: str

@@ -29,3 +29,11 @@ def test_the_update_that_once_was_not_finite_is():
     node = load().nodes["idem"]
     assert "actor" in compose.of_node(node, True, subject.laboratory_hyper(node)).losses
     assert np.isfinite(subject.fingerprint(node, "actor", composed=True).take(64).mean).all()
+
+
+def test_the_lower_bound_is_the_mean_less_deviations():
+    heads = jnp.array([[1.0], [3.0], [8.0]])  # mean 4, variance (9 + 1 + 16) / 3
+    got, rest = aggregation.lcb(heads, None, pessimism=0.5)
+    np.testing.assert_allclose(got, 4.0 - 0.5 * np.sqrt(26 / 3), rtol=1e-6)
+    np.testing.assert_allclose(aggregation.lcb(heads[:2], None, pessimism=1.0)[0], 1.0, rtol=1e-6)  # two heads: min
+    assert rest is heads

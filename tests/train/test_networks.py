@@ -85,3 +85,14 @@ def test_gaussian_critic_has_positive_spreads():
 def test_unknown_kind_is_one_line():
     with pytest.raises(UnknownName, match="did you mean critic"):
         networks.build("critik", SHAPE, jax.random.key(0))
+
+
+def test_step_critics_read_the_level_and_fall_far_away():
+    shape = SHAPE._replace(box=None, reach=1.5, waves=(3.0,))
+    critic = networks.bind("step-critic", networks.build("step-critic", shape, jax.random.key(0)), shape)
+    s, x = jnp.ones((5, 3)), jax.random.normal(jax.random.key(1), (4, 5, 2))
+    heads = critic(s, x, jnp.full(5, 0.5))
+    assert heads.shape == (2, 4, 5)
+    assert not np.allclose(heads, critic(s, x, jnp.full(5, 0.2)))
+    near, far = (critic(s[0], jnp.full(2, size), jnp.array(0.5)) for size in (3.0, 5.0))
+    np.testing.assert_allclose(near - far, 0.5 * 2 * (25.0 - 9.0), rtol=1e-4)  # the vp path has size one

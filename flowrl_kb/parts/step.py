@@ -1,0 +1,62 @@
+"""One reverse step of a chain: where it starts, what a field makes of it, how far its kernel is from another's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from flowrl_kb.parts.path import coefficients
+from flowrl_kb.parts.reference import Reference
+from flowrl_kb.parts.types import Array, Batch, FieldPolicy, Key, Models
+
+
+class Step(NamedTuple):
+    """States x (1, B, d) before step k (1, B), and draws `after` (N, B, d) of the states behind it."""
+
+    x: Array
+    k: Array
+    after: Array
+
+
+def take(
+    field: Any, models: Models, batch: Batch, key: Key, *, source: Callable, direction: Callable, step_samples
+) -> Step:
+    """A source action brought to a uniformly drawn level of the grid, and N reparameterised steps of `field` there.
+
+    k ~ U{0..K-1} with 0 the noisiest; gradients pass through the steps and not through their start.
+    """
+    k_source, k_step, k_direction, k_noise = jax.random.split(key, 4)
+    a = source(models, batch, k_source, 1)
+    k = jax.random.randint(k_step, a.shape[:-1], 0, field.grid.shape[0] - 1)
+    at_level = replace(field, path=field.path._replace(sample_t=lambda *_: field.grid[k]))
+    x = jax.lax.stop_gradient(direction(at_level, a, k_direction, 1, None).x)
+    mean, std = field.step(x, k, batch.s)
+    return Step(x, k, mean + std * jax.random.normal(k_noise, (step_samples, *mean.shape[1:])))
+
+
+def kernel_divergence(field: FieldPolicy, other: FieldPolicy, x: Array, k: Array, s: Array) -> Array:
+    """KL of the reverse kernels of two fields, both with the variance v of the forward chain between levels t > u.
+
+    (v / 2 sigma_t^2) (alpha_u / alpha_t)^2 |eps - eps'|^2, v = sigma_t^2 - (alpha_t / alpha_u)^2 sigma_u^2; finite at
+    the last step too. x (..., B, d), k (..., B) to (..., B). Source: BDPO (2502.04778), the path-wise KL.
+    """
+    t, u = jnp.broadcast_to(field.grid[k], x.shape[:-1]), field.grid[k + 1]
+    (alpha_t, sigma_t), (alpha_u, sigma_u) = coefficients(field.path, t), coefficients(field.path, u)
+    explained = (alpha_t * sigma_u / (alpha_u * sigma_t)) ** 2
+    apart = jnp.square(field.eps(x, t, s) - other.eps(x, t, s))
+    return 0.5 * jnp.sum((1.0 - explained) * (alpha_u / alpha_t) ** 2 * apart, axis=-1)
+
+
+def path_penalty(
+    field: Any, models: Models, s: Array, key: Key, *, reference: Reference, temperature, backup_of=1
+) -> Array:
+    """lambda sum_k KL_k along the field's own chains, averaged over N of them: (B,)."""
+    chain = field.chain(key, s, (backup_of,))
+    k = jnp.arange(chain.shape[0] - 1)[:, None, None]
+    return temperature * jnp.mean(
+        jnp.sum(kernel_divergence(field, reference.field(models), chain[:-1], k, s), axis=0), axis=0
+    )
