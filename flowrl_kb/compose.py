@@ -11,6 +11,7 @@ from typing import Any
 
 from flowrl_kb.errors import UserError
 from flowrl_kb.parts import loss_space as loss_spaces
+from flowrl_kb.parts import route as routes
 from flowrl_kb.parts.backup import Next
 from flowrl_kb.parts.route import Parts
 from flowrl_kb.parts.space import denoising_error
@@ -106,7 +107,7 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         error=_error(cell),
         support=1 if single else parts.candidates,
     )
-    if route in ("regression-gradient", "regression-mixed"):
+    if route in ("regression-gradient", "regression-mixed") and operator.move is None:
         parts = parts._replace(
             scale=part("guidance-scale", _unless(cell, "guidance-scale", "none", "score")),
             intermediate_value=part("intermediate-value", cell["intermediate-value"]),
@@ -120,6 +121,14 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
 def actor_loss(cell: Coordinates, hyper: Hyper) -> Loss:
     """The actor loss of a cell: its route, applied to its parts."""
     return partial(part("route", cell["route"]), p=_parts(cell, {**hyper, "loss_space": _loss_space(cell)}))
+
+
+def rewriting(cell: Coordinates, hyper: Hyper) -> Callable | None:
+    """What an update leaves in the place of the stored actions; None where it leaves them alone."""
+    if cell["source"] != "rewritten":
+        return None
+    parts = _parts(cell, hyper)
+    return lambda models, batch, key: routes.moved(models, batch, batch.stored, key, parts)
 
 
 def _next(cell: Coordinates, hyper: Hyper) -> Next | None:
@@ -153,7 +162,7 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     if cell["space"] == "coupled-map":
         losses["behaviour"] = _cloning(cell)
         trains["behaviour"] = "field"
-    return Method(name, trains, losses, bind(part("acting", cell["acting"]), hyper))
+    return Method(name, trains, losses, bind(part("acting", cell["acting"]), hyper), rewriting(cell, hyper))
 
 
 KIND_OF = {"critic": "critic", "value": "value", "log_temperature": "scalar"}
@@ -186,7 +195,8 @@ def published(name: str, hyper: Hyper) -> Method:
             raise
         raise UserError(f"{name}: found no published losses (flowrl_kb/published/{name}.py)") from None
     losses = {what: bind(getattr(module, f"{what}_loss"), hyper) for what in module.TRAINS}
-    return Method(name, dict(module.TRAINS), losses, bind(module.act, hyper))
+    rewrite = bind(module.rewrite, hyper) if hasattr(module, "rewrite") else None
+    return Method(name, dict(module.TRAINS), losses, bind(module.act, hyper), rewrite)
 
 
 def hyperparameters(node) -> dict[str, Any]:

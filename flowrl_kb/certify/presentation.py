@@ -37,7 +37,8 @@ _LEVEL_OF: dict[str, Callable[[Array], Array]] = {
 class Setting(NamedTuple):
     """What the presentation of a method depends on: its policy kind, path, sampler and where batch actions come from.
 
-    `data` is `behaviour` or `previous`; `pairs` counts the stored (t, eps) pairs of each action.
+    `data` is `behaviour`, `previous`, or `rewritten` (behaviour, with other stored actions beside it); `pairs` counts
+    the stored (t, eps) pairs of each action.
     """
 
     policy: str
@@ -118,6 +119,11 @@ def models(setting: Setting, scene: Scenario, trained: Mapping[str, object], exa
     )
 
 
+def _drawn(setting: Setting, scene: Scenario, law: str, key: Key, s: Array) -> Array:
+    a = lab.draw(lab.law(scene, law), key, s)
+    return a if setting.box is None else jnp.clip(a, -setting.box, setting.box)
+
+
 def batch(setting: Setting, scene: Scenario, key: Key, size: int) -> Batch:
     """A batch of `size` contexts; actions from the data law, or from the previous policy with what it stores."""
     k_s, k_next, k_a, k_r, k_end, k_t, k_e, k_chain = jax.random.split(key, 8)
@@ -128,8 +134,9 @@ def batch(setting: Setting, scene: Scenario, key: Key, size: int) -> Batch:
         chain = old.chain(k_chain, s) if setting.policy == "field" else None
         a = old.sample(k_a, s) if chain is None else chain[-1]
     else:
-        a = lab.draw(lab.law(scene, "behaviour"), k_a, s)
-        a = a if setting.box is None else jnp.clip(a, -setting.box, setting.box)
+        a = _drawn(setting, scene, "behaviour", k_a, s)
+    # Actions that a method has moved before follow another law than those that were executed.
+    stored = _drawn(setting, scene, "previous", k_chain, s) if setting.data == "rewritten" else None
     q = jnp.mean(lab.q_heads(scene.critic)(s, a), axis=0)
     # Any function of the state may be the baseline; the value at typical old actions keeps the variance low.
     drawn_by = lab.law(scene, "previous")
@@ -148,4 +155,5 @@ def batch(setting: Setting, scene: Scenario, key: Key, size: int) -> Batch:
         chain=chain,
         pair_t=lab_path(setting.path).sample_t(k_t, (setting.pairs, size)),
         pair_eps=jax.random.normal(k_e, (setting.pairs, size, setting.dim)),
+        stored=stored,
     )

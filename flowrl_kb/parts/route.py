@@ -50,8 +50,10 @@ def _critic(models: Models, p: Parts):
 
 
 def _draws(models: Models, batch: Batch, key: Key, p: Parts) -> Draws:
-    k_source, k_direction = jax.random.split(key)
+    k_source, k_direction, *k_head = jax.random.split(key, 3 if p.operator.move else 2)
     a = p.source(models, batch, k_source, p.support)
+    if p.operator.move:
+        a = moved(models, batch, a, k_head[0], p)
     return jax.lax.stop_gradient(p.direction(models.actor, a, k_direction, p.candidates, p.box))
 
 
@@ -59,6 +61,11 @@ def _value(models: Models, batch: Batch, key: Key, p: Parts):
     """The aggregated critic a -> q(a) at the batch's states."""
     critic = _critic(models, p)
     return lambda a: p.aggregation(critic(batch.s, a), key)[0]
+
+
+def moved(models: Models, batch: Batch, a: Array, key: Key, p: Parts) -> Array:
+    """Where the operator takes the actions a (..., B, d), which are constants of the loss."""
+    return jax.lax.stop_gradient(p.operator.move(_value(models, batch, key, p), a))
 
 
 def _divisor(models: Models, batch: Batch, key: Key, p: Parts, gradient: Array | None = None) -> Array:
@@ -103,9 +110,14 @@ def _shift(models: Models, batch: Batch, key: Key, p: Parts, draws: Draws) -> Ar
 
 
 def regression_gradient(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
-    """E |eps_theta(x_t) - (eps_nu - shift)|^2: the reference's noise moved against the value gradient."""
+    """E |eps_theta(x_t) - (eps_nu - shift)|^2: the reference's noise moved against the value gradient.
+
+    Where the operator moves the samples themselves, before they are noised, there is nothing left to shift.
+    """
     k_draws, k_head = jax.random.split(key)
     draws = _draws(models, batch, k_draws, p)
+    if p.operator.move:
+        return jnp.mean(p.error(models.actor, draws, batch.s)), {}
     noise = draws.eps if p.reference.keeps_noise else jnp.zeros_like(draws.x)
     target = jax.lax.stop_gradient(noise - _shift(models, batch, k_head, p, draws))
     return jnp.mean(p.error(models.actor, draws._replace(eps=target), batch.s)), {}

@@ -97,7 +97,8 @@ class Batch(NamedTuple):
     """One batch of B transitions and whatever roll-outs stored beside them (None where a method needs none).
 
     s, next_s (B, ds); a (B, d); reward, not_done, advantage, returns (B,); chain (K+1, B, d) from noise to action,
-    drawn by `Models.old`; pair_t (N, B) and pair_eps (N, B, d) stored at the roll-out.
+    drawn by `Models.old`; pair_t (N, B) and pair_eps (N, B, d) stored at the roll-out; stored (B, d) what earlier
+    updates left in the place of `a` where a method rewrites its buffer.
     Offline, returns are those of the data's own continuation.
     """
 
@@ -111,6 +112,7 @@ class Batch(NamedTuple):
     chain: Array | None = None
     pair_t: Array | None = None
     pair_eps: Array | None = None
+    stored: Array | None = None
 
 
 Metrics = Mapping[str, Array]
@@ -122,10 +124,12 @@ class Method(NamedTuple):
     """What can be run or certified: losses by the name of the object each trains, and the acting rule.
 
     `trains` maps each trained object to its kind (field, map, gaussian, deterministic, critic, gaussian-critic,
-    value, scalar); `act(models, s, key)` returns one executed action for each state.
+    value, scalar); `act(models, s, key)` returns one executed action for each state; `rewrite(models, batch, key)` what
+    the data loop writes in the place of `batch.stored` after an update (None: it leaves stored actions alone).
     """
 
     name: str
     trains: Mapping[str, str]
     losses: Mapping[str, Loss]
     act: Callable[[Models, Array, Key], Array]
+    rewrite: Callable[[Models, Batch, Key], Array] | None = None
