@@ -85,7 +85,8 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         parts = parts._replace(aggregation=aggregation, normaliser=normaliser)
     parts = parts._replace(target_critic=hyper.get("actor_critic", "online") == "target")
     if route == "likelihood-ratio":
-        return parts._replace(likelihood=bound("likelihood"), intermediate_value=bound("intermediate-value"))
+        parts = parts._replace(likelihood=bound("likelihood"), intermediate_value=bound("intermediate-value"))
+        return parts._replace(copy_weight=hyper.get("copy_weight", 0.0) if cell["sampler"] == "coupled-euler" else 0.0)
     if route == "pathwise":
         one_step = cell["intermediate-value"] == "posterior-mean"
         if cell["intermediate-value"] == "path-value":

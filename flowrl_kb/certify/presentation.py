@@ -67,9 +67,21 @@ def grid(name: str) -> Array:
     return jnp.append(_LEVEL_OF["vp" if name == "none" else name](jnp.array(LEVELS)), 0.0)
 
 
+def one_gaussian(mixture: Mixture) -> Mixture:
+    """One component at the mixture's centre, of one width for all laws.
+
+    Coupled chains get these laws: between fields of mixtures their likelihood ratio has tails too heavy for a variance.
+    Their two copies carry every shift twice, which the factor of the width makes up for.
+    """
+    weight = jnp.exp(mixture.log_weight)
+    mean, slope = (jnp.tensordot(weight, x, 1)[None] for x in (mixture.mean, mixture.slope))
+    return Mixture(jnp.zeros(1), mean, slope, jnp.sqrt(2.0) * (jnp.mean(mixture.std, keepdims=True) + 0.3))
+
+
 def policy(setting: Setting, mixture: Mixture, trained=None, exact=None) -> object:
     """The policy of one law; `trained` perturbs it by trained parameters, `exact` replaces the field of the law."""
     if setting.policy == "field":
+        mixture = one_gaussian(mixture) if setting.sampler == "coupled-euler" else mixture
         path = lab_path(setting.path)
         base = lab.exact_eps(mixture, path) if exact is None else exact(path)
         net = base if trained is None else (lambda x, t, s: base(x, t, s) + trained.field(path, x, t, s))
@@ -132,7 +144,7 @@ def batch(setting: Setting, scene: Scenario, key: Key, size: int) -> Batch:
     if setting.data == "previous":
         old = policy(setting, lab.law(scene, "previous"))
         chain = old.chain(k_chain, s) if setting.policy == "field" else None
-        a = old.sample(k_a, s) if chain is None else chain[-1]
+        a = old.sample(k_a, s) if chain is None else old.action(chain[-1])
     else:
         a = _drawn(setting, scene, "behaviour", k_a, s)
     # Actions that a method has moved before follow another law than those that were executed.
@@ -140,6 +152,7 @@ def batch(setting: Setting, scene: Scenario, key: Key, size: int) -> Batch:
     q = jnp.mean(lab.q_heads(scene.critic)(s, a), axis=0)
     # Any function of the state may be the baseline; the value at typical old actions keeps the variance low.
     drawn_by = lab.law(scene, "previous")
+    drawn_by = one_gaussian(drawn_by) if setting.sampler == "coupled-euler" else drawn_by
     centres, weight = lab.means(drawn_by, s), jnp.exp(drawn_by.log_weight)
     if setting.policy == "gaussian":
         centres, weight = policy(setting, drawn_by).mean(s)[:, None], jnp.ones(1)

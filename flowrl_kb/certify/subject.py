@@ -44,6 +44,7 @@ HYPER = {
     "entropy_weight": 0.05,
     "action_steps": 3,
     "action_rate": 0.1,
+    "copy_weight": 0.5,
 }
 """Laboratory values of hyper-parameters, so that temperatures, clips and candidate counts suit its laws."""
 KEPT = {"clip": 0.05}

@@ -16,7 +16,7 @@ from flowrl_kb.parts.direction import Draws
 from flowrl_kb.parts.operator import Operator
 from flowrl_kb.parts.path import coefficients
 from flowrl_kb.parts.reference import Reference
-from flowrl_kb.parts.types import Array, Batch, Key, Models
+from flowrl_kb.parts.types import Array, Batch, FieldPolicy, Key, Models
 
 Scalar = tuple[Array, dict[str, Array]]
 
@@ -42,6 +42,7 @@ class Parts(NamedTuple):
     candidates: int = 1
     support: int = 1
     control_variate: float = 1.0
+    copy_weight: float = 0.0
     box: float | None = None
 
 
@@ -175,10 +176,27 @@ def pathwise(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
 
 
 def likelihood_ratio(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
-    """-E surrogate(log ratio, advantage), averaged over the separate ratios of each action, minus an entropy bonus."""
+    """-E surrogate(log ratio, advantage), averaged over the separate ratios of each action, minus an entropy bonus.
+
+    Where a sampler couples copies of the action, `copy_weight` times their distance in fresh chains is added.
+    """
     log_ratio = p.likelihood(models, batch)
     advantage = p.intermediate_value(batch.advantage, log_ratio.shape[0])
     surrogate = jnp.mean(p.operator.surrogate(log_ratio, advantage))
     bonus = p.operator.penalty_weight
-    entropy = jnp.mean(models.actor.entropy(batch.s)) if bonus else 0.0
-    return -surrogate - bonus * entropy, {"ratio": jnp.mean(jnp.exp(log_ratio))}
+    entropy = _entropy(models, batch, log_ratio) if bonus else 0.0
+    apart = _apart(models.actor, batch.s, key) if p.copy_weight else 0.0
+    return -surrogate - bonus * entropy + p.copy_weight * apart, {"ratio": jnp.mean(jnp.exp(log_ratio))}
+
+
+def _entropy(models: Models, batch: Batch, log_ratio: Array) -> Array:
+    """The entropy of the policy, or where it has no closed form its estimate on stored actions, up to a constant."""
+    if hasattr(models.actor, "entropy"):
+        return jnp.mean(models.actor.entropy(batch.s))
+    return -jnp.mean(log_ratio)
+
+
+def _apart(actor: FieldPolicy, s: Array, key: Key) -> Array:
+    """Mean distance of the two copies at the end of a fresh chain."""
+    z, y = jnp.split(actor.chain(key, s)[-1], 2, axis=-1)
+    return jnp.mean(jnp.linalg.norm(z - y, axis=-1))

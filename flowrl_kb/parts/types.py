@@ -36,6 +36,7 @@ class FieldPolicy(Protocol):
     dim: int
     min_std: float
     box: float | None
+    mixing: float
 
     def eps(self, x: Array, t: Array, s: Array) -> Array: ...
     def x0(self, x: Array, t: Array, s: Array) -> Array: ...
@@ -45,6 +46,7 @@ class FieldPolicy(Protocol):
     def sample(self, key: Key, s: Array, lead: tuple[int, ...] = ()) -> Array: ...
     def chain(self, key: Key, s: Array) -> Array: ...
     def from_noise(self, z: Array, s: Array) -> Array: ...
+    def action(self, x: Array) -> Array: ...
 
 
 class MapPolicy(Protocol):
@@ -96,9 +98,10 @@ class Models(NamedTuple):
 class Batch(NamedTuple):
     """One batch of B transitions and whatever roll-outs stored beside them (None where a method needs none).
 
-    s, next_s (B, ds); a (B, d); reward, not_done, advantage, returns (B,); chain (K+1, B, d) from noise to action,
-    drawn by `Models.old`; pair_t (N, B) and pair_eps (N, B, d) stored at the roll-out; stored (B, d) what earlier
-    updates left in the place of `a` where a method rewrites its buffer.
+    s, next_s (B, ds); a (B, d); reward, not_done, advantage, returns (B,); chain (K+1, B, d) from noise to action
+    ((K+1, B, 2d) where a sampler couples two copies of it), drawn by `Models.old`; pair_t (N, B) and pair_eps (N,
+    B, d) stored at the roll-out; stored (B, d) what earlier updates left in the place of `a` where a method
+    rewrites its buffer.
     Offline, returns are those of the data's own continuation.
     """
 
