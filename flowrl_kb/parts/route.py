@@ -185,8 +185,9 @@ def likelihood_ratio(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar
     surrogate = jnp.mean(p.operator.surrogate(log_ratio, advantage))
     bonus = p.operator.penalty_weight
     entropy = _entropy(models, batch, log_ratio) if bonus else 0.0
-    apart = _apart(models.actor, batch.s, key) if p.copy_weight else 0.0
-    return -surrogate - bonus * entropy + p.copy_weight * apart, {"ratio": jnp.mean(jnp.exp(log_ratio))}
+    apart = _apart(models.actor, batch.s, key) if p.copy_weight else None
+    loss = -surrogate - bonus * entropy
+    return loss if apart is None else loss + p.copy_weight * apart, {"ratio": jnp.mean(jnp.exp(log_ratio))}
 
 
 def _entropy(models: Models, batch: Batch, log_ratio: Array) -> Array:
