@@ -12,6 +12,7 @@ from typing import Any
 from flowrl_kb.errors import UserError
 from flowrl_kb.parts import critic as critics
 from flowrl_kb.parts import loss_space as loss_spaces
+from flowrl_kb.parts import route as routes
 from flowrl_kb.parts import step as steps
 from flowrl_kb.parts.backup import Next
 from flowrl_kb.parts.likelihood import pull_to_frozen
@@ -88,6 +89,8 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
     parts = parts._replace(target_critic=hyper.get("actor_critic", "online") == "target")
     if route == "likelihood-ratio":
         parts = parts._replace(likelihood=bound("likelihood"), intermediate_value=bound("intermediate-value"))
+        if cell["sampler"] == "coupled-euler":
+            parts = parts._replace(copy_weight=hyper.get("copy_weight", 0.0))
         return parts._replace(pull=bind(pull_to_frozen, hyper)) if cell["reference"] == "fixed" else parts
     if route == "regression-signed":
         forward = part("direction", cell["direction"])
@@ -119,7 +122,7 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         error=_error(cell),
         support=1 if single else parts.candidates,
     )
-    if route in ("regression-gradient", "regression-mixed"):
+    if route in ("regression-gradient", "regression-mixed") and operator.move is None:
         parts = parts._replace(
             scale=part("guidance-scale", _unless(cell, "guidance-scale", "none", "score")),
             intermediate_value=part("intermediate-value", cell["intermediate-value"]),
@@ -149,6 +152,14 @@ def _step_values(cell: Coordinates, hyper: Hyper) -> dict[str, Loss]:
 def actor_loss(cell: Coordinates, hyper: Hyper) -> Loss:
     """The actor loss of a cell: its route, applied to its parts."""
     return partial(part("route", cell["route"]), p=_parts(cell, {**hyper, "loss_space": _loss_space(cell)}))
+
+
+def rewriting(cell: Coordinates, hyper: Hyper) -> Callable | None:
+    """What an update leaves in the place of the stored actions; None where it leaves them alone."""
+    if cell["source"] != "rewritten":
+        return None
+    parts = _parts(cell, hyper)
+    return lambda models, batch, key: routes.moved(models, batch, batch.stored, key, parts)
 
 
 def _next(cell: Coordinates, hyper: Hyper) -> Next | None:
@@ -189,7 +200,7 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     if cell["space"] == "coupled-map" or (of_behaviour and cell["reference"] == "fixed"):
         losses["behaviour"] = _cloning(cell)
         trains["behaviour"] = "field"
-    return Method(name, trains, losses, bind(part("acting", cell["acting"]), hyper))
+    return Method(name, trains, losses, bind(part("acting", cell["acting"]), hyper), rewriting(cell, hyper))
 
 
 KIND_OF = {"critic": "critic", "step_critic": "step-critic", "value": "value", "log_temperature": "scalar"}
@@ -226,7 +237,8 @@ def published(name: str, hyper: Hyper) -> Method:
             raise
         raise UserError(f"{name}: found no published losses ({path})") from None
     losses = {what: bind(getattr(module, f"{what}_loss"), hyper) for what in module.TRAINS}
-    return Method(name, dict(module.TRAINS), losses, bind(module.act, hyper))
+    rewrite = bind(module.rewrite, hyper) if hasattr(module, "rewrite") else None
+    return Method(name, dict(module.TRAINS), losses, bind(module.act, hyper), rewrite)
 
 
 def hyperparameters(node) -> dict[str, Any]:

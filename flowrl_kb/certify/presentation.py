@@ -37,7 +37,8 @@ _LEVEL_OF: dict[str, Callable[[Array], Array]] = {
 class Setting(NamedTuple):
     """What the presentation of a method depends on: its policy kind, path, sampler and where batch actions come from.
 
-    `data` is `behaviour` or `previous`; `pairs` counts the stored (t, eps) pairs of each action.
+    `data` is `behaviour`, `previous`, or `rewritten` (behaviour, with other stored actions beside it); `pairs` counts
+    the stored (t, eps) pairs of each action.
     """
 
     policy: str
@@ -66,9 +67,21 @@ def grid(name: str) -> Array:
     return jnp.append(_LEVEL_OF["vp" if name == "none" else name](jnp.array(LEVELS)), 0.0)
 
 
+def one_gaussian(mixture: Mixture) -> Mixture:
+    """One component at the mixture's centre, of one width for all laws.
+
+    Coupled chains get these laws: between fields of mixtures their likelihood ratio has tails too heavy for a variance.
+    Their two copies carry every shift twice, which the factor of the width makes up for.
+    """
+    weight = jnp.exp(mixture.log_weight)
+    mean, slope = (jnp.tensordot(weight, x, 1)[None] for x in (mixture.mean, mixture.slope))
+    return Mixture(jnp.zeros(1), mean, slope, jnp.sqrt(2.0) * (jnp.mean(mixture.std, keepdims=True) + 0.3))
+
+
 def policy(setting: Setting, mixture: Mixture, trained=None, exact=None) -> object:
     """The policy of one law; `trained` perturbs it by trained parameters, `exact` replaces the field of the law."""
     if setting.policy == "field":
+        mixture = one_gaussian(mixture) if setting.sampler == "coupled-euler" else mixture
         path = lab_path(setting.path)
         base = lab.exact_eps(mixture, path) if exact is None else exact(path)
         net = base if trained is None else (lambda x, t, s: base(x, t, s) + trained.field(path, x, t, s))
@@ -120,6 +133,11 @@ def models(setting: Setting, scene: Scenario, trained: Mapping[str, object], exa
     )
 
 
+def _drawn(setting: Setting, scene: Scenario, law: str, key: Key, s: Array) -> Array:
+    a = lab.draw(lab.law(scene, law), key, s)
+    return a if setting.box is None else jnp.clip(a, -setting.box, setting.box)
+
+
 def batch(setting: Setting, scene: Scenario, key: Key, size: int) -> Batch:
     """A batch of `size` contexts; actions from the data law, or from the previous policy with what it stores."""
     k_s, k_next, k_a, k_r, k_end, k_t, k_e, k_chain = jax.random.split(key, 8)
@@ -128,13 +146,15 @@ def batch(setting: Setting, scene: Scenario, key: Key, size: int) -> Batch:
     if setting.data == "previous":
         old = policy(setting, lab.law(scene, "previous"))
         chain = old.chain(k_chain, s) if setting.policy == "field" else None
-        a = old.sample(k_a, s) if chain is None else chain[-1]
+        a = old.sample(k_a, s) if chain is None else old.action(chain[-1])
     else:
-        a = lab.draw(lab.law(scene, "behaviour"), k_a, s)
-        a = a if setting.box is None else jnp.clip(a, -setting.box, setting.box)
+        a = _drawn(setting, scene, "behaviour", k_a, s)
+    # Actions that a method has moved before follow another law than those that were executed.
+    stored = _drawn(setting, scene, "previous", k_chain, s) if setting.data == "rewritten" else None
     q = jnp.mean(lab.q_heads(scene.critic)(s, a), axis=0)
     # Any function of the state may be the baseline; the value at typical old actions keeps the variance low.
     drawn_by = lab.law(scene, "previous")
+    drawn_by = one_gaussian(drawn_by) if setting.sampler == "coupled-euler" else drawn_by
     centres, weight = lab.means(drawn_by, s), jnp.exp(drawn_by.log_weight)
     if setting.policy == "gaussian":
         centres, weight = policy(setting, drawn_by).mean(s)[:, None], jnp.ones(1)
@@ -150,4 +170,5 @@ def batch(setting: Setting, scene: Scenario, key: Key, size: int) -> Batch:
         chain=chain,
         pair_t=lab_path(setting.path).sample_t(k_t, (setting.pairs, size)),
         pair_eps=jax.random.normal(k_e, (setting.pairs, size, setting.dim)),
+        stored=stored,
     )

@@ -140,7 +140,7 @@ def _off_policy(agent: Agent, task: Bandit, key: Key, steps: int) -> State:
     """Final states of all seeds."""
     training, online = agent.training, agent.coordinates["setting"] == "online-off-policy"
     replay, scale = training["replay"] if online else 0, training["reward_scale"]
-    begin = jax.vmap(lambda k: loop.start(agent.trainer, task, k, replay, scale))
+    begin = jax.vmap(lambda k: loop.start(agent.trainer, task, k, replay, scale, agent.method.rewrite is not None))
     run = loop.chunk(agent.trainer, agent.method, task, batch=training["batch"], envs=training["envs"], scale=scale)
     return run(begin(jax.random.split(key, SEEDS)), jnp.arange(steps))[0].state
 

@@ -46,6 +46,9 @@ HYPER = {
     "pessimism": 0.5,  # with two heads, one standard deviation below the mean is the minimum
     "target_entropy": -1.0,
     "entropy_weight": 0.05,
+    "action_steps": 3,
+    "action_rate": 0.1,
+    "copy_weight": 0.5,
 }
 """Laboratory values of hyper-parameters, so that temperatures, clips and candidate counts suit its laws."""
 KEPT = {"clip": 0.05}
@@ -61,6 +64,12 @@ NETWORKS = ("modules.py", "networks.py")
 """Left out: the laboratory's policies are exact functions."""
 
 
+def _data(node: Node | Mapping[str, str]) -> str:
+    if node["setting"] == "on-policy":
+        return "previous"
+    return "rewritten" if node["source"] == "rewritten" else "behaviour"
+
+
 def setting(node: Node | Mapping[str, str], dim: int = 2) -> Setting:
     """How the laboratory presents a method: actions come from the previous policy where it learns on-policy."""
     return Setting(
@@ -68,7 +77,7 @@ def setting(node: Node | Mapping[str, str], dim: int = 2) -> Setting:
         path=node["path"],
         sampler=node["sampler"],
         min_std=HYPER["min_std"],
-        data="previous" if node["setting"] == "on-policy" else "behaviour",
+        data=_data(node),
         distributional=node["critic-output"] == "gaussian",
         dim=dim,
     )

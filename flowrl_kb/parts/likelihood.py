@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from flowrl_kb.parts import loss_space as loss_spaces
+from flowrl_kb.parts import sampler as samplers
 from flowrl_kb.parts.path import forward
 from flowrl_kb.parts.types import Array, Batch, FieldPolicy, Models
 
@@ -51,6 +52,23 @@ def chain_sum(models: Models, batch: Batch, *, log_prob_reduction="sum", log_pro
     """One log ratio for the whole chain: the sum over its steps. Source: ReinFlow (2505.22094)."""
     steps = per_step_chain(models, batch, log_prob_reduction=log_prob_reduction, log_prob_clamp=log_prob_clamp)
     return jnp.sum(steps, axis=0, keepdims=True)
+
+
+def log_density(field: FieldPolicy, x: Array, s: Array) -> Array:
+    """Exact log-density (...,) of a final state x (..., 2d) of the coupled sampler: log N(z; 0, I) - 2 d K log p.
+
+    z is the noise that leads to x, p the mixing, K the steps. Every half-step is a shear and every mixing scales d
+    coordinates by p, so that the determinant depends on neither field nor state. Source: own derivation.
+    """
+    noise, steps = samplers.undone(field, x, s), field.grid.shape[0] - 1
+    unit = -0.5 * jnp.sum(jnp.square(noise) + jnp.log(2.0 * jnp.pi), axis=-1)
+    return unit - x.shape[-1] * steps * jnp.log(field.mixing)
+
+
+def change_of_variables(models: Models, batch: Batch) -> Array:
+    """log pi(x) - log pi_old(x) of the last state of the stored chain, all its copies together."""
+    new, old = (log_density(field, batch.chain[-1], batch.s) for field in (models.actor, models.old))
+    return (new - jax.lax.stop_gradient(old))[None]
 
 
 def _pair_losses(field: FieldPolicy, batch: Batch, loss_space: str, reduction: str) -> Array:

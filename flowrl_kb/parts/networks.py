@@ -35,12 +35,12 @@ PIECE = 1024
 class Shape(NamedTuple):
     """What a trained object is made for: `ds` and `d` are the state and action dimensions, `heads` those of critics.
 
-    `path`, `grid`, `prediction`, `sampler`, `min_std` and `box` describe a field policy (see `parts.policy.Field`);
-    `squash` a Gaussian on a box, `state_std` whether its standard deviation depends on the state, `scalar` where a
-    trained scalar starts. `reach` (unbounded actions only) is the half-width inside which there are data: beyond it
-    critics fall as -|a|^2 / 2, as the rewards of bandits do; a free network would extrapolate upwards somewhere.
-    `waves` are angular frequencies whose sines and cosines of each action coordinate join the network's input, for
-    laws that are much narrower than the unit box.
+    `path`, `grid`, `prediction`, `sampler`, `min_std`, `mixing` and `box` describe a field policy (see
+    `parts.policy.Field`); `squash` a Gaussian on a box, `state_std` whether its standard deviation depends on the
+    state, `scalar` where a trained scalar starts. `reach` (unbounded actions only) is the half-width inside which
+    there are data: beyond it critics fall as -|a|^2 / 2, as the rewards of bandits do; a free network would
+    extrapolate upwards somewhere. `waves` are angular frequencies whose sines and cosines of each action coordinate
+    join the network's input, for laws that are much narrower than the unit box.
     """
 
     ds: int
@@ -52,6 +52,7 @@ class Shape(NamedTuple):
     prediction: str = "eps"
     sampler: str = "ancestral"
     min_std: float = 0.1
+    mixing: float = 0.95
     box: float | None = None
     squash: bool = False
     state_std: bool = True
@@ -92,7 +93,7 @@ def _field(net: Net, p: Shape) -> policy.Field:
         out = net({"x": features(x / size, p.waves), "t": embed(t), "s": s})
         return out if p.reach is None else out + _gaussian_guess(p, x, t)
 
-    return policy.Field(output, p.path, p.grid, p.d, p.prediction, p.sampler, p.min_std, p.box)
+    return policy.Field(output, p.path, p.grid, p.d, p.prediction, p.sampler, p.min_std, p.box, p.mixing)
 
 
 def _map(net: Net, p: Shape) -> policy.Map:

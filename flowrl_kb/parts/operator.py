@@ -1,7 +1,8 @@
 """Improvement operators: which law the actor update asks for. Mechanism axis `operator`.
 
 An operator is known by what each route needs of it: weights on candidates (regression on values), the slope of its
-log-tilt (regression on gradients), a divergence from the reference (pathwise), a surrogate (likelihood ratio).
+log-tilt or a move of its samples (regression on gradients), a divergence from the reference (pathwise), a surrogate
+(likelihood ratio).
 
 Weights are normalised over the candidates of a state; where a state has one candidate they are normalised over the
 batch, which mixes states and so also reweights them.
@@ -20,7 +21,8 @@ from flowrl_kb.parts.types import Array
 
 class Operator(NamedTuple):
     """`weights(q (K, ...)) -> (K, ...)`; `slope` = d log-tilt / dQ; `divergence` the kind of penalty, with its weight;
-    `surrogate(log_ratio, A)`; None where a route cannot use the operator."""
+    `surrogate(log_ratio, A)`; `move(q, a (..., d))` where samples of the reference go, q(a) -> (...); None where a
+    route cannot use the operator."""
 
     weights: Callable[[Array], Array] | None = None
     slope: float | Array | None = None
@@ -28,6 +30,7 @@ class Operator(NamedTuple):
     q_weight: float | Array = 1.0
     penalty_weight: float | Array = 1.0
     surrogate: Callable[[Array, Array], Array] | None = None
+    move: Callable[[Callable[[Array], Array], Array], Array] | None = None
 
 
 def exponential(*, temperature, weight_clip=None) -> Operator:
@@ -117,6 +120,22 @@ def proximal(*, q_weight=1.0, bc_weight=1.0) -> Operator:
 def potential(*, q_weight=1.0, bc_weight=1.0) -> Operator:
     """Expected Q minus the denoising error that the reference's own field makes on the produced action."""
     return Operator(divergence="potential", q_weight=q_weight, penalty_weight=bc_weight)
+
+
+def ascent(*, action_steps, action_rate, box=None) -> Operator:
+    """Every sample of the reference climbs Q: `action_steps` times a <- a + action_rate grad Q(a), clipped to the box.
+
+    Not to be confused with `proximal`, the implicit step. Source: DIPO (2305.13122), action gradient.
+    """
+
+    def move(q: Callable[[Array], Array], a: Array) -> Array:
+        def climb(a: Array, _: None) -> tuple[Array, None]:
+            a = a + action_rate * jax.grad(lambda points: jnp.sum(q(points)))(a)
+            return (a if box is None else jnp.clip(a, -box, box)), None
+
+        return jax.lax.scan(climb, a, None, length=action_steps)[0]
+
+    return Operator(move=move)
 
 
 def argmax() -> Operator:

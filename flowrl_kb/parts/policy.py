@@ -26,6 +26,12 @@ class Field:
     sampler: str = "ancestral"
     min_std: float = 0.1
     box: float | None = None
+    mixing: float = 0.95
+
+    @property
+    def copies(self) -> int:
+        """How many copies of the action the state of the sampler holds."""
+        return samplers.COPIES.get(self.sampler, 1)
 
     def pair(self, x: Array, t: Array, s: Array) -> tuple[Array, Array]:
         """Denoised action and noise at (x, t, s)."""
@@ -51,20 +57,26 @@ class Field:
         return getattr(samplers, self.sampler.replace("-", "_"))(self, x, k, s)
 
     def from_noise(self, z: Array, s: Array) -> Array:
-        """The noise-free action that the sampler makes of unit noise z (..., d)."""
+        """The noise-free action that the sampler makes of unit noise z (..., d), the same for each copy."""
+        z = z if self.copies == 1 else jnp.concatenate([z] * self.copies, axis=-1)
         return self._finish(samplers.run(self, samplers.start(self, z), s, None)[-1])
 
     def chain(self, key: Key, s: Array, lead: tuple[int, ...] = ()) -> Array:
-        """All sampler states (K+1, *lead, ..., d), noise first; the last one is the unclipped action."""
+        """All sampler states (K+1, *lead, ..., copies d), noise first; the last one holds the unclipped action."""
         first, rest = jax.random.split(key)
-        z = jax.random.normal(first, (*lead, *s.shape[:-1], self.dim))
+        z = jax.random.normal(first, (*lead, *s.shape[:-1], self.copies * self.dim))
         return samplers.run(self, samplers.start(self, z), s, rest)
 
     def sample(self, key: Key, s: Array, lead: tuple[int, ...] = ()) -> Array:
         """One action for each state, or `lead` of them: (*lead, ..., d)."""
         return self._finish(self.chain(key, s, lead)[-1])
 
-    def _finish(self, a: Array) -> Array:
+    def action(self, x: Array) -> Array:
+        """The unclipped action (..., d) of a final sampler state: the mean of its copies."""
+        return x if self.copies == 1 else jnp.mean(jnp.stack(jnp.split(x, self.copies, axis=-1)), axis=0)
+
+    def _finish(self, x: Array) -> Array:
+        a = self.action(x)
         return a if self.box is None else jnp.clip(a, -self.box, self.box)
 
 

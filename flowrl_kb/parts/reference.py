@@ -40,6 +40,11 @@ def fixed() -> Reference:
     )
 
 
+def replay() -> Reference:
+    """The law of the stored actions, which training itself fills."""
+    return Reference(keeps_noise=1.0, actions=lambda models, batch, key: batch.a)
+
+
 def previous() -> Reference:
     """The previous iterate: samples and map of the frozen copy."""
     return Reference(

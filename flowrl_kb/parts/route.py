@@ -17,7 +17,7 @@ from flowrl_kb.parts.operator import Operator
 from flowrl_kb.parts.path import coefficients
 from flowrl_kb.parts.reference import Reference
 from flowrl_kb.parts.step import Step
-from flowrl_kb.parts.types import Array, Batch, Key, Models
+from flowrl_kb.parts.types import Array, Batch, FieldPolicy, Key, Models
 
 Scalar = tuple[Array, dict[str, Array]]
 
@@ -45,6 +45,7 @@ class Parts(NamedTuple):
     candidates: int = 1
     support: int = 1
     control_variate: float = 1.0
+    copy_weight: float = 0.0
     box: float | None = None
 
 
@@ -53,8 +54,10 @@ def _critic(models: Models, p: Parts):
 
 
 def _draws(models: Models, batch: Batch, key: Key, p: Parts) -> Draws:
-    k_source, k_direction = jax.random.split(key)
+    k_source, k_direction, *k_head = jax.random.split(key, 3 if p.operator.move else 2)
     a = p.source(models, batch, k_source, p.support)
+    if p.operator.move:
+        a = moved(models, batch, a, k_head[0], p)
     return jax.lax.stop_gradient(p.direction(models.actor, a, k_direction, p.candidates, p.box))
 
 
@@ -62,6 +65,11 @@ def _value(models: Models, batch: Batch, key: Key, p: Parts):
     """The aggregated critic a -> q(a) at the batch's states."""
     critic = _critic(models, p)
     return lambda a: p.aggregation(critic(batch.s, a), key)[0]
+
+
+def moved(models: Models, batch: Batch, a: Array, key: Key, p: Parts) -> Array:
+    """Where the operator takes the actions a (..., B, d), which are constants of the loss."""
+    return jax.lax.stop_gradient(p.operator.move(_value(models, batch, key, p), a))
 
 
 def _divisor(models: Models, batch: Batch, key: Key, p: Parts, gradient: Array | None = None) -> Array:
@@ -106,9 +114,14 @@ def _shift(models: Models, batch: Batch, key: Key, p: Parts, draws: Draws) -> Ar
 
 
 def regression_gradient(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
-    """E |eps_theta(x_t) - (eps_nu - shift)|^2: the reference's noise moved against the value gradient."""
+    """E |eps_theta(x_t) - (eps_nu - shift)|^2: the reference's noise moved against the value gradient.
+
+    Where the operator moves the samples themselves, before they are noised, there is nothing left to shift.
+    """
     k_draws, k_head = jax.random.split(key)
     draws = _draws(models, batch, k_draws, p)
+    if p.operator.move:
+        return jnp.mean(p.error(models.actor, draws, batch.s)), {}
     noise = draws.eps if p.reference.keeps_noise else jnp.zeros_like(draws.x)
     target = jax.lax.stop_gradient(noise - _shift(models, batch, k_head, p, draws))
     return jnp.mean(p.error(models.actor, draws._replace(eps=target), batch.s)), {}
@@ -193,13 +206,31 @@ def pathwise(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
 
 
 def likelihood_ratio(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
-    """-E surrogate(log ratio, advantage), averaged over the separate ratios of each action, minus an entropy bonus,
-    plus a pull towards a frozen policy where the reference is one."""
+    """-E surrogate(log ratio, advantage), averaged over the separate ratios of each action, minus an entropy bonus.
+
+    Plus a pull towards a frozen policy where the reference is one, and where a sampler couples copies of the action
+    `copy_weight` times their distance in fresh chains.
+    """
     log_ratio = p.likelihood(models, batch)
     advantage = p.intermediate_value(batch.advantage, log_ratio.shape[0])
     surrogate = jnp.mean(p.operator.surrogate(log_ratio, advantage))
     bonus = p.operator.penalty_weight
-    entropy = jnp.mean(models.actor.entropy(batch.s)) if bonus else 0.0
+    entropy = _entropy(models, batch, log_ratio) if bonus else 0.0
+    apart = _apart(models.actor, batch.s, key) if p.copy_weight else None
     loss = -surrogate - bonus * entropy
+    loss = loss if apart is None else loss + p.copy_weight * apart
     loss = loss if p.pull is None else loss + p.pull(models, batch)
     return loss, {"ratio": jnp.mean(jnp.exp(log_ratio))}
+
+
+def _entropy(models: Models, batch: Batch, log_ratio: Array) -> Array:
+    """The entropy of the policy, or where it has no closed form its estimate on stored actions, up to a constant."""
+    if hasattr(models.actor, "entropy"):
+        return jnp.mean(models.actor.entropy(batch.s))
+    return -jnp.mean(log_ratio)
+
+
+def _apart(actor: FieldPolicy, s: Array, key: Key) -> Array:
+    """Mean distance of the two copies at the end of a fresh chain."""
+    z, y = jnp.split(actor.chain(key, s)[-1], 2, axis=-1)
+    return jnp.mean(jnp.linalg.norm(z - y, axis=-1))

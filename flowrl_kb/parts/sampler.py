@@ -1,4 +1,7 @@
-"""How a field becomes an action. Conditional axis `sampler`: one transition (mean, standard deviation) each."""
+"""How a field becomes an action. Conditional axis `sampler`: one transition (mean, standard deviation) each.
+
+The state of a chain is the action, or as many copies of it side by side as `COPIES` says.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ import jax.numpy as jnp
 
 from flowrl_kb.parts.path import coefficients
 from flowrl_kb.parts.types import Array, FieldPolicy, Key
+
+COPIES = {"coupled-euler": 2}
+"""Samplers whose state holds more than one copy of the action."""
 
 
 def _denoised(field: FieldPolicy, x: Array, t: Array, s: Array) -> Array:
@@ -57,6 +63,37 @@ def ode(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]
     t, u = field.grid[k], field.grid[k + 1]
     step = (u - t) * field.velocity(x, jnp.broadcast_to(t, x.shape[:-1]), s)
     return x + step, jnp.zeros((*x.shape[:-1], 1), x.dtype)
+
+
+def coupled_euler(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]:
+    """Alternating Euler steps of two copies (z, y) of the action, which are then mixed; `undone` inverts the chain.
+
+    z' = z + h v(y), y' = y + h v(z'), then z <- p z' + (1 - p) y' and y <- p y' + (1 - p) z with the new z, p = mixing.
+    Deterministic. Also called exact diffusion inversion, EDICT. Source: Wallace et al. 2022 (2211.12446); GenPO
+    (2505.18763). x (..., 2d).
+    """
+    t, h = jnp.broadcast_to(field.grid[k], x.shape[:-1]), field.grid[k + 1] - field.grid[k]
+    z, y = jnp.split(x, 2, axis=-1)
+    z = z + h * field.velocity(y, t, s)
+    y = y + h * field.velocity(z, t, s)
+    z = field.mixing * z + (1.0 - field.mixing) * y
+    y = field.mixing * y + (1.0 - field.mixing) * z
+    return jnp.concatenate([z, y], axis=-1), jnp.zeros((*x.shape[:-1], 1), x.dtype)
+
+
+def undone(field: FieldPolicy, x: Array, s: Array) -> Array:
+    """The noise (..., 2d) from which `coupled_euler` made the final state x (..., 2d)."""
+
+    def back(state: tuple[Array, Array], k: Array) -> tuple[tuple[Array, Array], None]:
+        z, y = state
+        t, h = jnp.broadcast_to(field.grid[k], z.shape[:-1]), field.grid[k + 1] - field.grid[k]
+        y = (y - (1.0 - field.mixing) * z) / field.mixing
+        z = (z - (1.0 - field.mixing) * y) / field.mixing
+        y = y - h * field.velocity(z, t, s)
+        return (z - h * field.velocity(y, t, s), y), None
+
+    halves = tuple(jnp.split(x, 2, axis=-1))
+    return jnp.concatenate(jax.lax.scan(back, halves, jnp.arange(field.grid.shape[0] - 1), reverse=True)[0], axis=-1)
 
 
 def start(field: FieldPolicy, z: Array) -> Array:

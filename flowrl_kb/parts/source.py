@@ -18,6 +18,11 @@ def replay(models: Models, batch: Batch, key: Key, candidates: int) -> Array:
     return batch.a[None]
 
 
+def rewritten(models: Models, batch: Batch, key: Key, candidates: int) -> Array:
+    """The stored action as earlier updates have moved it (one candidate)."""
+    return batch.stored[None]
+
+
 def previous(models: Models, batch: Batch, key: Key, candidates: int) -> Array:
     """Fresh actions of the frozen previous policy."""
     return models.old.sample(key, batch.s, (candidates,))

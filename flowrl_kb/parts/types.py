@@ -36,6 +36,7 @@ class FieldPolicy(Protocol):
     dim: int
     min_std: float
     box: float | None
+    mixing: float
 
     def eps(self, x: Array, t: Array, s: Array) -> Array: ...
     def x0(self, x: Array, t: Array, s: Array) -> Array: ...
@@ -45,6 +46,7 @@ class FieldPolicy(Protocol):
     def sample(self, key: Key, s: Array, lead: tuple[int, ...] = ()) -> Array: ...
     def chain(self, key: Key, s: Array) -> Array: ...
     def from_noise(self, z: Array, s: Array) -> Array: ...
+    def action(self, x: Array) -> Array: ...
 
 
 class MapPolicy(Protocol):
@@ -101,8 +103,10 @@ class Models(NamedTuple):
 class Batch(NamedTuple):
     """One batch of B transitions and whatever roll-outs stored beside them (None where a method needs none).
 
-    s, next_s (B, ds); a (B, d); reward, not_done, advantage, returns (B,); chain (K+1, B, d) from noise to action,
-    drawn by `Models.old`; pair_t (N, B) and pair_eps (N, B, d) stored at the roll-out.
+    s, next_s (B, ds); a (B, d); reward, not_done, advantage, returns (B,); chain (K+1, B, d) from noise to action
+    ((K+1, B, 2d) where a sampler couples two copies of it), drawn by `Models.old`; pair_t (N, B) and pair_eps (N,
+    B, d) stored at the roll-out; stored (B, d) what earlier updates left in the place of `a` where a method
+    rewrites its buffer.
     Offline, returns are those of the data's own continuation.
     """
 
@@ -116,6 +120,7 @@ class Batch(NamedTuple):
     chain: Array | None = None
     pair_t: Array | None = None
     pair_eps: Array | None = None
+    stored: Array | None = None
 
 
 Metrics = Mapping[str, Array]
@@ -127,10 +132,13 @@ class Method(NamedTuple):
     """What can be run or certified: losses by the name of the object each trains, and the acting rule.
 
     `trains` maps each trained object to its kind (field, map, gaussian, deterministic, critic, gaussian-critic,
-    step-critic, value, scalar); `act(models, s, key)` returns one executed action for each state.
+    step-critic, value, scalar); `act(models, s, key)` returns one executed action for each state;
+    `rewrite(models, batch, key)` what the data loop writes in the place of `batch.stored` after an update (None: it
+    leaves stored actions alone).
     """
 
     name: str
     trains: Mapping[str, str]
     losses: Mapping[str, Loss]
     act: Callable[[Models, Array, Key], Array]
+    rewrite: Callable[[Models, Batch, Key], Array] | None = None

@@ -19,10 +19,11 @@ ACT_EVERY = 8
 
 
 class Memory(NamedTuple):
-    """Replayed actions (N, d) and their rewards (N,)."""
+    """Replayed actions (N, d), their rewards (N,), and `stored` (N, d) what updates made of them, where they do."""
 
     a: Array
     reward: Array
+    stored: Array | None = None
 
 
 class Carry(NamedTuple):
@@ -33,14 +34,15 @@ class Carry(NamedTuple):
     key: Key
 
 
-def transitions(a: Array, reward: Array) -> Batch:
+def transitions(a: Array, reward: Array, stored: Array | None = None) -> Batch:
     """One-step episodes as a batch."""
     s = bandits.states(a.shape[:-1])
-    return Batch(s=s, a=a, reward=reward, next_s=s, not_done=jnp.zeros(a.shape[:-1]), returns=reward)
+    return Batch(s=s, a=a, reward=reward, next_s=s, not_done=jnp.zeros(a.shape[:-1]), returns=reward, stored=stored)
 
 
-def start(trainer: Trainer, task: Bandit, key: Key, replay: int, scale: float) -> Carry:
-    """A fresh run of one seed. Arguments: `replay` capacity of the memory, 0 for offline runs.
+def start(trainer: Trainer, task: Bandit, key: Key, replay: int, scale: float, rewrites: bool = False) -> Carry:
+    """A fresh run of one seed. Arguments: `replay` capacity of the memory, 0 for offline runs; `rewrites` whether
+    updates change what is stored.
 
     The memory starts full of uniform actions on [-REACH, REACH]^d.
     """
@@ -48,7 +50,7 @@ def start(trainer: Trainer, task: Bandit, key: Key, replay: int, scale: float) -
     memory = None
     if replay:
         a = jax.random.uniform(k_memory, (replay, task.d), minval=-REACH, maxval=REACH)
-        memory = Memory(a, scale * bandits.reward(task, a))
+        memory = Memory(a, scale * bandits.reward(task, a), a if rewrites else None)
     return Carry(trainer.init(k_init), memory, k_rest)
 
 
@@ -64,25 +66,30 @@ def chunk(
     def act(carry: Carry, key: Key, step: Array) -> Memory:
         new = method.act(trainer.models(carry.state), bandits.states((envs,)), key)
         at = (step // ACT_EVERY * envs) % carry.memory.reward.shape[0]
+        stored = carry.memory.stored
         return Memory(
             jax.lax.dynamic_update_slice(carry.memory.a, new, (at, 0)),
             jax.lax.dynamic_update_slice(carry.memory.reward, scale * bandits.reward(task, new), (at,)),
+            None if stored is None else jax.lax.dynamic_update_slice(stored, new, (at, 0)),
         )
 
-    def draw(carry: Carry, key: Key, step: Array) -> tuple[Memory | None, Batch]:
+    def draw(carry: Carry, key: Key, step: Array) -> tuple[Memory | None, Array | None, Batch]:
         if carry.memory is None:
             a = bandits.sample(task, key, (batch,))
-            return None, transitions(a, scale * bandits.reward(task, a))
+            return None, None, transitions(a, scale * bandits.reward(task, a))
         k_act, k_draw = jax.random.split(key)
         memory = jax.lax.cond(step % ACT_EVERY == 0, lambda: act(carry, k_act, step), lambda: carry.memory)
         size = memory.reward.shape[0]
         index = jax.random.randint(k_draw, (batch,), 0, size)
-        return memory, transitions(memory.a[index], memory.reward[index])
+        return memory, index, transitions(*(None if x is None else x[index] for x in memory))
 
     def one(carry: Carry, step: Array) -> tuple[Carry, dict[str, Array]]:
         key, k_draw, k_update = jax.random.split(carry.key, 3)
-        memory, data = draw(carry, k_draw, step)
+        memory, index, data = draw(carry, k_draw, step)
         state, metrics = trainer.update(carry.state, data, k_update, step)
+        if method.rewrite:
+            new = method.rewrite(trainer.models(state), data, k_update)
+            memory = memory._replace(stored=memory.stored.at[index].set(new))
         return Carry(state, memory, key), metrics
 
     def run(carry: Carry, steps: Array) -> tuple[Carry, dict[str, Array]]:

@@ -29,7 +29,8 @@ class BanditRun:
         replay = training["replay"] if agent.coordinates.get("setting") == "online-off-policy" else 0
         key, self.key = jax.random.split(jax.random.key(seed))
         self._keys = jax.random.split(key, seeds)
-        self._begin = jax.jit(jax.vmap(lambda k: start(agent.trainer, task, k, replay, scale)))
+        rewrites = agent.method.rewrite is not None
+        self._begin = jax.jit(jax.vmap(lambda k: start(agent.trainer, task, k, replay, scale, rewrites)))
         self._chunk = chunk(
             agent.trainer, agent.method, task, batch=training["batch"], envs=training["envs"], scale=scale
         )

@@ -13,7 +13,7 @@ from flowrl_kb.parts.types import Array, Batch, Key
 from flowrl_kb.tasks.gym import Envs, Task
 from flowrl_kb.train.agent import Agent
 from flowrl_kb.train.replay import Replay
-from flowrl_kb.train.update import State, Trainer
+from flowrl_kb.train.update import State
 
 CHUNK = 32
 """Steps of all environments between two rounds of updates, and updates in one compiled scan.
@@ -25,15 +25,22 @@ EVALUATIONS = 3
 """Episodes of an evaluation."""
 
 
-def scanned(trainer: Trainer) -> Callable[[State, Batch, Key, Array], tuple[State, dict[str, Array]]]:
-    """Many updates in one call: batches with a leading axis of length n, steps (n,)."""
+def scanned(agent: Agent) -> Callable[[State, Batch, Key, Array], tuple[State, dict[str, Array], Array | None]]:
+    """Many updates in one call: batches with a leading axis of length n, steps (n,).
 
-    def run(state: State, batches: Batch, key: Key, steps: Array) -> tuple[State, dict[str, Array]]:
-        def one(state: State, xs: tuple[Batch, Key, Array]) -> tuple[State, dict[str, Array]]:
-            return trainer.update(state, *xs)
+    Beside state and metrics it returns what the updates made of the batches' stored actions, (n, B, d). An action that
+    is drawn twice in one call starts both times from where the replay has it.
+    """
+    trainer, rewrite = agent.trainer, agent.method.rewrite
 
-        state, metrics = jax.lax.scan(one, state, (batches, jax.random.split(key, steps.shape[0]), steps))
-        return state, jax.tree.map(jnp.nanmean, metrics)
+    def run(state: State, batches: Batch, key: Key, steps: Array) -> tuple[State, dict[str, Array], Array | None]:
+        def one(state: State, xs: tuple[Batch, Key, Array]) -> tuple[State, tuple[dict[str, Array], Array | None]]:
+            state, metrics = trainer.update(state, *xs)
+            return state, (metrics, rewrite(trainer.models(state), *xs[:2]) if rewrite else None)
+
+        xs = (batches, jax.random.split(key, steps.shape[0]), steps)
+        state, (metrics, stored) = jax.lax.scan(one, state, xs)
+        return state, jax.tree.map(jnp.nanmean, metrics), stored
 
     return jax.jit(run, donate_argnums=0)
 
@@ -62,10 +69,10 @@ class OffPolicyRun:
         self.step = self.updates = 0
         self.debt = 0.0
         self.envs = Envs(task, training["envs"], seed)
-        self.replay = Replay(training["replay"], task.ds, task.d)
+        self.replay = Replay(training["replay"], task.ds, task.d, agent.method.rewrite is not None)
         k_init, self.key = jax.random.split(jax.random.key(seed))
         self.train_state = jax.jit(agent.trainer.init)(k_init)
-        self._update = scanned(agent.trainer)
+        self._update = scanned(agent)
         self._act = jax.jit(lambda state, s, key: agent.method.act(agent.trainer.models(state), s, key))
 
     def advance(self, limit: int) -> dict[str, Any]:
@@ -89,7 +96,9 @@ class OffPolicyRun:
             batches = self.replay.sample(random, (CHUNK, training["batch"]), training["reward_scale"])
             key = jax.random.fold_in(self.key, 2**31 + self.updates)
             steps = jnp.arange(self.updates, self.updates + CHUNK)
-            self.train_state, metrics = self._update(self.train_state, batches, key, steps)
+            self.train_state, metrics, stored = self._update(self.train_state, batches, key, steps)
+            if stored is not None:
+                self.replay.rewrite(stored)
             self.updates += CHUNK
         metrics = {name: float(value) for name, value in metrics.items()}
         if self.envs.finished:
@@ -103,7 +112,9 @@ class OffPolicyRun:
     def trace(self) -> None:
         b, s = self.agent.training["batch"], np.zeros((CHUNK, self.agent.training["batch"], self.task.ds), np.float32)
         row = np.zeros((CHUNK, b), np.float32)
-        batches = Batch(s=s, a=np.zeros((CHUNK, b, self.task.d), np.float32), reward=row, next_s=s, not_done=row)
+        a = np.zeros((CHUNK, b, self.task.d), np.float32)
+        stored = a if self.agent.method.rewrite else None
+        batches = Batch(s=s, a=a, reward=row, next_s=s, not_done=row, stored=stored)
         self._update.lower(self.train_state, batches, self.key, jnp.arange(CHUNK))
         self._act.lower(self.train_state, self.envs.s, self.key)
 

@@ -42,7 +42,7 @@ def explorer(agent: Agent) -> Callable[[State, Array, Key], Batch]:
     """Act in states (n, ds) and store what the losses will need beside the action.
 
     Likelihoods by denoising losses (`cfm-...`) keep `pairs` noise levels and noises for each action; other field
-    policies keep their chain, whose last state is the action.
+    policies keep their chain, whose last state holds the action.
     """
     method = agent.method
     pairs = agent.hyper.get("pairs", 1) if agent.coordinates["likelihood"].startswith("cfm") else 0
@@ -56,7 +56,7 @@ def explorer(agent: Agent) -> Callable[[State, Array, Key], Batch]:
             return Batch(s=s, a=a, pair_t=t, pair_eps=jax.random.normal(k_noise, (int(pairs), *a.shape)))
         if method.trains["actor"] == "field":
             chain = models.actor.chain(k_act, s)
-            return Batch(s=s, a=chain[-1], chain=chain)
+            return Batch(s=s, a=models.actor.action(chain[-1]), chain=chain)
         return Batch(s=s, a=method.act(models, s, k_act))
 
     return explore

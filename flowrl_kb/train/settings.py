@@ -234,6 +234,7 @@ def shapes(settings: Settings, trains: Mapping[str, str], ds: int, d: int, box: 
             sampler="ode" if sampler in ("none", "unknown", "not-applicable") else sampler,
             prediction="eps" if prediction in ("none", "unknown", "not-applicable") else prediction,
             min_std=hyper.get("min_std") or 0.1,
+            mixing=hyper.get("mixing", base.mixing),
         )
     on_policy = cell.get("setting") == "on-policy"
     start = training.get("log_temperature_start", 0.0)

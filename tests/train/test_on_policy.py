@@ -39,7 +39,7 @@ def test_pick_keeps_chains_with_their_actions():
     assert found.reward is None
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("dppo", "fpo")]
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("dppo", "fpo", "genpo")]
 
 
 @pytest.mark.parametrize("name", ["ppo", *SLOW])
