@@ -137,6 +137,8 @@ def _take(cell: Coordinates, hyper: Hyper) -> Callable:
     """How one reverse step is taken from the inputs of the cell."""
     if cell["direction"] != "forward":
         raise UserError("cell: intermediate-value=path-value has an executable part for direction=forward alone")
+    if cell["sampler"] in ("ode", "none"):
+        raise UserError(f"cell: intermediate-value=path-value has no executable part for sampler={cell['sampler']}")
     ends = {"source": bind(part("source", cell["source"]), hyper), "direction": part("direction", "forward")}
     return bind(steps.take, {**hyper, **ends})
 

@@ -25,7 +25,7 @@ SLOT_AXES = {
     "acting": ("acting",),
     "critic": ("backup", "critic", *PLAIN_BACKUP),
     "value": ("critic",),
-    "step_critic": ("reference", "sampler", *PLAIN_BACKUP),
+    "step_critic": ("reference", *PLAIN_BACKUP),
     "behaviour": (),
     "log_temperature": (),
 }
