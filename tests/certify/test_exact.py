@@ -75,10 +75,9 @@ def test_a_loss_moves_at_a_wrong_field_and_rests_at_its_own():
     """QSM is the cheapest: few replicates already separate its own field from one of another temperature."""
     node = KB.nodes["qsm"]
     prediction = stationarity.predicted(node)
-    hyper = subject.laboratory_hyper(node)
     base = subject.fingerprint(node, "actor").take(64)
     size = np.sqrt(np.sum(base.mean**2))
-    own = stationarity._at(node, prediction.name, prediction.field, hyper, 64)
-    wrong = stationarity._at(node, "control", prediction.control, hyper, 64)
+    own = stationarity._at(node, prediction.name, prediction.field, ())[0].take(64)
+    wrong = stationarity._at(node, "control", prediction.control, ())[0].take(64)
     assert np.sqrt(np.sum(own.mean**2)) < 1e-4 * size
     assert np.sqrt(np.sum(wrong.mean**2)) > 0.1 * size
