@@ -25,6 +25,7 @@ SLOT_AXES = {
     "critic": ("backup", "critic", *PLAIN_BACKUP),
     "value": ("critic",),
     "behaviour": (),
+    "energy": ("energy", "energy-weight"),
     "log_temperature": (),
 }
 """Axes that are changed outside the actor slot, whose mechanism axes are."""

@@ -114,6 +114,7 @@ def models(setting: Setting, scene: Scenario, trained: Mapping[str, object], exa
         target_spread=lab.spread_heads(scene.target_critic),
         value=lab.state_value(scene.critic, setting.dim, of("value", "value")),
         target_value=lab.state_value(scene.target_critic, setting.dim),
+        energy=lab.noisy_energy(scene.critic, lab_path(setting.path), of("energy", "energy")),
         log_temperature=start + trained["log_temperature"].scalar() if "log_temperature" in trained else start,
     )
 

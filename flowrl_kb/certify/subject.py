@@ -42,6 +42,8 @@ HYPER = {
     "pessimism": 0.5,  # with two heads, one standard deviation below the mean is the minimum
     "target_entropy": -1.0,
     "entropy_weight": 0.05,
+    "backup_temperature": 0.8,
+    "guidance_weight": 1.5,  # at one, a loss that forgot it would pass
 }
 """Laboratory values of hyper-parameters, so that temperatures, clips and candidate counts suit its laws."""
 KEPT = {"clip": 0.05}

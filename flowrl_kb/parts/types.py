@@ -72,6 +72,10 @@ Critic = Callable[[Array, Array], Array]
 """(s (..., ds), a (..., d)) -> heads (H, ...)."""
 
 
+Energy = Callable[[Array, Array, Array], Array]
+"""(x (..., d), t (...), s (..., ds)) -> (...): the log-weight of a noisy action, whose gradient guides a sampler."""
+
+
 class Models(NamedTuple):
     """Every object a loss may read; gradients flow only through the one that is being trained.
 
@@ -90,6 +94,7 @@ class Models(NamedTuple):
     target_spread: Critic | None = None
     value: Callable[[Array], Array] | None = None
     target_value: Callable[[Array], Array] | None = None
+    energy: Energy | None = None
     log_temperature: Array | None = None
 
 
@@ -122,7 +127,7 @@ class Method(NamedTuple):
     """What can be run or certified: losses by the name of the object each trains, and the acting rule.
 
     `trains` maps each trained object to its kind (field, map, gaussian, deterministic, critic, gaussian-critic,
-    value, scalar); `act(models, s, key)` returns one executed action for each state.
+    value, energy, scalar); `act(models, s, key)` returns one executed action for each state.
     """
 
     name: str

@@ -38,6 +38,7 @@ TRAINING: dict[str, Any] = {
 }
 """Defaults of everything about training that a card may leave open."""
 
+OBJECTS = ("actor", "critic", "value", "behaviour", "energy")
 PER_OBJECT = ("learning_rate", "target_rate", "hidden", "gradient_norm", "every")
 """Settings that may be given for one trained object, by prefix: `critic_learning_rate`."""
 
@@ -116,7 +117,7 @@ def _value(text: str) -> Any:
 def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     """Apply `--set`. Errors: UnknownName for a name that neither the method nor training knows; wrong types."""
     hyper, training = dict(settings.hyper), dict(settings.training)
-    known = [*hyper, *training, *(f"{o}_{k}" for o in ("actor", "critic", "value", "behaviour") for k in PER_OBJECT)]
+    known = [*hyper, *training, *(f"{o}_{k}" for o in OBJECTS for k in PER_OBJECT)]
     for name, value in changes.items():
         if name not in known:
             raise unknown("hyper-parameter", name, known)
