@@ -11,6 +11,7 @@ from typing import Any
 
 from flowrl_kb.errors import UserError
 from flowrl_kb.parts import critic as critics
+from flowrl_kb.parts import guidance
 from flowrl_kb.parts import loss_space as loss_spaces
 from flowrl_kb.parts import route as routes
 from flowrl_kb.parts import step as steps
@@ -22,6 +23,10 @@ from flowrl_kb.parts.types import Loss, Method
 
 Coordinates = Mapping[str, str]
 Hyper = Mapping[str, Any]
+
+
+INFERENCE = ("inference-selection", "inference-guidance")
+"""Routes whose actor loss reads no value."""
 
 
 def part(axis: str, value: str) -> Callable:
@@ -82,7 +87,7 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         part("space", "latent")  # no route reads this axis by itself, so that a latent cell would pass for another
     operator = bound("operator")()
     parts = Parts(operator, bound("reference")(), candidates=hyper.get("candidates", 1), box=hyper.get("box"))
-    if route not in ("likelihood-ratio", "inference-selection"):
+    if route not in ("likelihood-ratio", *INFERENCE):
         aggregation = bind(part("aggregation", _unless(cell, "aggregation", "none", "min")), hyper)
         normaliser = part("normaliser", _unless(cell, "normaliser", "standardised", "none"))
         parts = parts._replace(aggregation=aggregation, normaliser=normaliser)
@@ -115,7 +120,7 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
             return parts._replace(take=_take(cell, hyper), intermediate_value=bound("intermediate-value"))
         if not one_step:
             return parts
-    single = reverse or route in ("regression-gradient", "inference-selection", "pathwise")
+    single = reverse or route in ("regression-gradient", "pathwise", *INFERENCE)
     parts = parts._replace(
         source=bound("source"),
         direction=part("direction", cell["direction"]),
@@ -195,6 +200,10 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     if cell["intermediate-value"] == "path-value":
         losses |= _step_values(cell, hyper)
     losses |= bind(part("temperature-control", cell["temperature-control"]), hyper)()
+    act = bind(part("acting", cell["acting"]), hyper)
+    if cell["route"] == "inference-guidance":
+        losses["energy"] = _energy(cell, hyper)
+        act = bind(guidance.acting, hyper)(act, part("guidance-scale", cell["guidance-scale"]))
     trains = {"actor": cell["policy"]} | {k: KIND_OF[k] for k in losses if k != "actor"}
     if "critic" in trains and cell["critic-output"] == "gaussian":
         trains["critic"] = "gaussian-critic"
@@ -202,15 +211,34 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     if cell["space"] == "coupled-map" or (of_behaviour and cell["reference"] == "fixed"):
         losses["behaviour"] = _cloning(cell)
         trains["behaviour"] = "field"
-    return Method(name, trains, losses, bind(part("acting", cell["acting"]), hyper), rewriting(cell, hyper))
+    return Method(name, trains, losses, act, rewriting(cell, hyper))
 
 
-KIND_OF = {"critic": "critic", "step_critic": "step-critic", "value": "value", "log_temperature": "scalar"}
+KIND_OF = {
+    "critic": "critic",
+    "step_critic": "step-critic",
+    "value": "value",
+    "energy": "energy",
+    "log_temperature": "scalar",
+}
 """Kinds of the auxiliary objects that the axes train."""
 
 
 IN_SAMPLE = ("in-sample", "in-sample-linear", "in-sample-exponential")
 """Critics whose state value is the baseline of unnormalised weights."""
+
+
+def _energy(cell: Coordinates, hyper: Hyper) -> Loss:
+    """The loss of the energy that guides the sampler; it reads critics as an actor loss would."""
+    aggregation = part("aggregation", cell["aggregation"])
+    weight = bind(part("energy-weight", cell["energy-weight"]), hyper)()
+    target = hyper.get("actor_critic", "online") == "target"
+
+    def log_weight(models, s, a, key):
+        heads = (models.target_critic if target else models.critic)(s, a)
+        return weight(aggregation(heads, key)[0], None if models.value is None else models.value(s))
+
+    return bind(part("energy", cell["energy"]), hyper)(log_weight)
 
 
 def _cloning(cell: Coordinates) -> Loss:

@@ -45,6 +45,7 @@ def shape(kind: str, dim: int) -> tuple[int, ...]:
         "gaussian-critic": (4, 1),
         "step-critic": (2, 1),
         "value": (1, 1),
+        "energy": (BINS, 1),
     }.get(kind, (1, 1))
     return (1, 1, 1, 1) if kind == "scalar" else (SETS, rows, FEATURES, out)
 
@@ -67,6 +68,9 @@ class Perturbation:
         phi, log_snr = self._noisy(path, x, t, s)
         bin_ = jax.nn.one_hot(jnp.sum(log_snr > jnp.array(EDGES), axis=-1), BINS)
         return jnp.einsum("...kf,...b,kbfd->...d", phi, bin_, self.theta)
+
+    def energy(self, path: Path, x: Array, t: Array, s: Array) -> Array:
+        return self.field(path, x, t, s)[..., 0]
 
     def map(self, s: Array, z: Array) -> Array:
         return self._row(features(s, z), 0)
@@ -101,8 +105,10 @@ def block_name(kind: str, block: int) -> str:
     rows = shape(kind, 1)[1]
     set_, row = divmod(block, rows)
     bounds = ("-inf", *map(str, EDGES), "inf")
+    level = lambda: f"log-SNR {bounds[row]} to {bounds[row + 1]}"  # noqa: E731
     names = {
-        "field": lambda: f"log-SNR {bounds[row]} to {bounds[row + 1]}",
+        "field": level,
+        "energy": level,
         "gaussian": lambda: ("mean", "log standard deviation")[row],
         "critic": lambda: f"head {row + 1}",
         "step-critic": lambda: f"head {row + 1}",

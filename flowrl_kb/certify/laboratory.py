@@ -175,6 +175,21 @@ def spread_heads(bumps: Bumps, extra: Callable[[Array, Array], Array] | None = N
     return heads
 
 
+def noisy_energy(bumps: Bumps, path: Path, extra: Callable | None = None) -> Callable[[Array, Array, Array], Array]:
+    """An energy (x, t, s) -> (...) that no loss is at rest at, plus a trained perturbation `extra(path, x, t, s)`.
+
+    The first head at x / sqrt(alpha^2 + sigma^2), times the share of signal alpha^2 / (alpha^2 + sigma^2).
+    """
+
+    def energy(x: Array, t: Array, s: Array) -> Array:
+        alpha, sigma = coefficients(path, jnp.asarray(t))
+        total = alpha**2 + sigma**2
+        value = (alpha**2 / total)[..., 0] * q_heads(bumps)(s, x / jnp.sqrt(total))[0]
+        return value if extra is None else value + extra(path, x, t, s)
+
+    return energy
+
+
 def state_value(bumps: Bumps, dim: int, extra: Callable[[Array], Array] | None = None) -> Callable[[Array], Array]:
     """A state value: the first head at half of the context's leading coordinates, plus a trained perturbation."""
 

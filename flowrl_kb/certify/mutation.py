@@ -27,6 +27,7 @@ SLOT_AXES = {
     "value": ("critic",),
     "step_critic": ("reference", *PLAIN_BACKUP),
     "behaviour": (),
+    "energy": ("energy", "energy-weight"),
     "log_temperature": (),
 }
 """Axes that are changed outside the actor slot, whose mechanism axes are."""

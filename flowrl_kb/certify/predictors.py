@@ -107,4 +107,4 @@ def predict(task: Bandit, made: Settings, node: Node, key: Key) -> Prediction | 
     density = laws.predict(law.predictor, task, made.hyper)
     if density is None:
         return None
-    return Prediction(laws.sample(density, key, SAMPLES), law.predictor in laws.EXECUTED, density)
+    return Prediction(laws.sample(density, key, SAMPLES), laws.of_executed(law.predictor, node.coordinates), density)

@@ -129,6 +129,7 @@ def models(setting: Setting, scene: Scenario, trained: Mapping[str, object], exa
         target_step_critic=lab.step_heads(scene.target_critic, lab_path(setting.path)),
         value=lab.state_value(scene.critic, setting.dim, of("value", "value")),
         target_value=lab.state_value(scene.target_critic, setting.dim),
+        energy=lab.noisy_energy(scene.critic, lab_path(setting.path), of("energy", "energy")),
         log_temperature=start + trained["log_temperature"].scalar() if "log_temperature" in trained else start,
     )
 

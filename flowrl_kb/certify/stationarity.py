@@ -23,6 +23,7 @@ from flowrl_kb.certify.fingerprint import Fingerprint
 from flowrl_kb.certify.moments import Moments
 from flowrl_kb.certify.store import kept, made_from
 from flowrl_kb.certify.subject import laboratory_hyper
+from flowrl_kb.compose import INFERENCE
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
 
@@ -54,7 +55,7 @@ def predicted(node: Node) -> Prediction | None:
     critic = "target_critic" if hyper.get("actor_critic") == "target" else "critic"
     if node["policy"] != "field":
         return None
-    if node["route"] == "inference-selection" and node["reference"] == "fixed":
+    if node["route"] in INFERENCE and node["reference"] == "fixed":
         return Prediction("field of the data", exact.behaviour, partial(exact.naive, 1.0, critic, "fixed", True, False))
     if node["intermediate-value"] == "soft" and node["reference"] == "uniform" and node["aggregation"] == "min":
         law = lambda scale: partial(exact.boltzmann, scale * hyper["temperature"], critic)  # noqa: E731

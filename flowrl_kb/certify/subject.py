@@ -49,6 +49,8 @@ HYPER = {
     "action_steps": 3,
     "action_rate": 0.1,
     "copy_weight": 0.5,
+    "backup_temperature": 0.8,
+    "guidance_weight": 1.5,  # at one, a loss that forgot it would pass
 }
 """Laboratory values of hyper-parameters, so that temperatures, clips and candidate counts suit its laws."""
 KEPT = {"clip": 0.05}

@@ -60,6 +60,9 @@ def _names(kb: KB) -> Iterator[Problem]:
 def _axes(kb: KB) -> Iterator[Problem]:
     for axis in kb.axes.values():
         values = [value.id for value in axis.values]
+        if axis.absent is not None and axis.absent not in values:
+            message = f"unknown value {axis.absent!r} of {axis.id}"
+            yield _at(kb, "axis", axis.id, ("absent",), message, nearest(axis.absent, values))
         for i, value in enumerate(axis.values):
             if value.id in values[:i]:
                 yield _at(kb, "axis", axis.id, ("values", i, "id"), f"duplicate value {value.id!r}")

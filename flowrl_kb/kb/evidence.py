@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
 
 
-SLOTS_OF = {"actor": ("actor",), "acting": ("acting",), "critic": ("critic", "value")}
+SLOTS_OF = {"actor": ("actor",), "acting": ("acting",), "critic": ("critic", "value"), "energy": ("energy",)}
 """Certified slots in which the axes of each kind of slot show."""
 
 
@@ -21,7 +21,9 @@ def status(kb: KB, card: str, axis: str) -> str:
     axis made the comparison fail. A certificate made for an older card does not count.
     """
     coordinate = kb.cards[card].coordinates.get(axis)
-    if coordinate is None or coordinate.value == UNKNOWN:
+    if coordinate is None:
+        return "derived" if kb.axes[axis].absent else UNKNOWN
+    if coordinate.value == UNKNOWN:
         return UNKNOWN
     slots = SLOTS_OF[kb.axes[axis].slot]
     found = [c.verdict for c in kb.verdicts.certificates if c.method == card and c.slot in slots]

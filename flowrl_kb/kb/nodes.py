@@ -44,7 +44,8 @@ class Difference(NamedTuple):
 
 def of_card(card: Card, axes: Mapping[str, Axis]) -> list[Node]:
     """Return the node of a card followed by the nodes of its variants."""
-    base = {axis: card.coordinates[axis].value if axis in card.coordinates else UNKNOWN for axis in axes}
+    named = {axis: found.value for axis, found in card.coordinates.items()}
+    base = {id: named.get(id, axis.absent or UNKNOWN) for id, axis in axes.items()}
     found = [Node(card.id, card, None, base)]
     for variant in card.variants:
         found.append(Node(f"{card.id}:{variant.id}", card, variant, base | variant.coordinates))

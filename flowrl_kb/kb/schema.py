@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 UNKNOWN = "unknown"
 NOT_APPLICABLE = "not-applicable"
-SLOTS = ("actor", "acting", "critic", "step_critic", "value", "behaviour", "log_temperature")
+SLOTS = ("actor", "acting", "critic", "step_critic", "value", "behaviour", "energy", "log_temperature")
 
-AxisSlot = Literal["actor", "acting", "critic"]
+AxisSlot = Literal["actor", "acting", "critic", "energy"]
 """The part of a method that an axis describes."""
-Slot = Literal["actor", "acting", "critic", "step_critic", "value", "behaviour", "log_temperature"]
+Slot = Literal["actor", "acting", "critic", "step_critic", "value", "behaviour", "energy", "log_temperature"]
 """What a relation compares: the update of a trained object, or the acting rule."""
 About = Literal["published", "as-coded", "stripped-core"]
 Level = Literal["same-loss", "same-update", "same-update-at-old", "same-target-field", "limit", "same-executed-law"]
@@ -38,7 +38,11 @@ class Value(Model):
 
 
 class Axis(Model):
-    """A question about an update; `mechanism` axes always matter, `conditional` ones sometimes."""
+    """A question about an update; `mechanism` axes always matter, `conditional` ones sometimes.
+
+    `absent` is the value of a card that does not name the axis, for objects that few methods train; without it such a
+    card is undecided.
+    """
 
     id: Id
     name: Text
@@ -48,6 +52,7 @@ class Axis(Model):
     question: Text
     cosmetic_when: str | None = None
     mechanism_when: str | None = None
+    absent: Id | None = None
     values: tuple[Value, ...] = Field(min_length=2)
 
     @model_validator(mode="after")

@@ -44,7 +44,9 @@ def selection(models: Models, batch: Batch, key: Key, *, following: Next, backup
     return jnp.max(following.over_heads(following.heads(models, batch, key, backup_of)), axis=0)
 
 
-def exponential(models: Models, batch: Batch, key: Key, *, following: Next, backup_of, temperature) -> Array:
-    """The softmax average over N policy actions of what the heads say together."""
+def exponential(
+    models: Models, batch: Batch, key: Key, *, following: Next, backup_of, temperature, backup_temperature=None
+) -> Array:
+    """The softmax average over N policy actions of what the heads say together; the backup may have its temperature."""
     q = following.over_heads(following.heads(models, batch, key, backup_of))
-    return jnp.sum(jax.nn.softmax(q / temperature, axis=0) * q, axis=0)
+    return jnp.sum(jax.nn.softmax(q / (backup_temperature or temperature), axis=0) * q, axis=0)

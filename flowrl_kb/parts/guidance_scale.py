@@ -1,4 +1,4 @@
-"""With which factor a value gradient enters the noise target. Conditional axis `guidance-scale`."""
+"""With which factor a value gradient enters the noise of a target or a sampler. Conditional axis `guidance-scale`."""
 
 from __future__ import annotations
 

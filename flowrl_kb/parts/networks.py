@@ -89,11 +89,16 @@ def _gaussian_guess(p: Shape, x: Array, t: Array) -> Array:
 def _field(net: Net, p: Shape) -> policy.Field:
     def output(x: Array, t: Array, s: Array) -> Array:
         t = jnp.asarray(t)
-        size = jnp.sqrt(p.path.alpha(t) ** 2 + p.path.sigma(t) ** 2)[..., None]
-        out = net({"x": features(x / size, p.waves), "t": embed(t), "s": s})
+        out = _noisy(net, p, x, t, s)
         return out if p.reach is None else out + _gaussian_guess(p, x, t)
 
     return policy.Field(output, p.path, p.grid, p.d, p.prediction, p.sampler, p.min_std, p.box, p.mixing)
+
+
+def _noisy(net: Net, p: Shape, x: Array, t: Array, s: Array) -> Array:
+    """The network's outputs at a noisy action, scaled to the unit deviation of pure noise."""
+    size = jnp.sqrt(p.path.alpha(t) ** 2 + p.path.sigma(t) ** 2)[..., None]
+    return net({"x": features(x / size, p.waves), "t": embed(t), "s": s})
 
 
 def _map(net: Net, p: Shape) -> policy.Map:
@@ -167,6 +172,11 @@ KINDS: dict[str, Kind] = {
     "gaussian-critic": Kind(lambda p: Critics(p.heads, tuple(p.hidden), 2), "sa", _gaussian_critic),
     "step-critic": Kind(lambda p: Critics(p.heads, tuple(p.hidden), 1), "xts", _step_critic),
     "value": Kind(lambda p: Perceptron(tuple(p.hidden), 1), "s", lambda net, p: lambda s: net({"s": s})[..., 0]),
+    "energy": Kind(
+        lambda p: Perceptron(tuple(p.hidden), 1, 0.1),
+        "xts",
+        lambda net, p: lambda x, t, s: _noisy(net, p, x, jnp.asarray(t), s)[..., 0],
+    ),
     "scalar": Kind(lambda p: Scalar(p.scalar), "", lambda net, p: net({})),
 }
 """Inputs by letter: noisy action x, time t, state s, noise z, action a."""
@@ -187,7 +197,8 @@ def build(kind: str, shape: Shape, key: Key) -> Params:
 
 
 def bind(kind: str, params: Params, shape: Shape) -> Any:
-    """The object that losses receive: a policy, a critic (s, a) -> (H, ...), a value s -> (...), or the scalar itself.
+    """The object that losses receive: a policy, a critic (s, a) -> (H, ...), a value s -> (...), an energy
+    (x, t, s) -> (...), or the scalar itself.
 
     A gaussian-critic binds to a pair of critics: means and standard deviations.
     """

@@ -103,6 +103,11 @@ def inference_selection(models: Models, batch: Batch, key: Key, p: Parts) -> Sca
     return jnp.mean(p.error(models.actor, _draws(models, batch, key, p), batch.s)), {}
 
 
+def inference_guidance(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
+    """As selection: the reference is modelled as it is; the value shifts the sampler when acting (`guidance`)."""
+    return inference_selection(models, batch, key, p)
+
+
 def _shift(models: Models, batch: Batch, key: Key, p: Parts, draws: Draws) -> Array:
     """scale(sigma) grad log-tilt: by how much the value gradient moves the noise target (before its sign)."""
 

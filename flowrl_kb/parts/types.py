@@ -76,6 +76,10 @@ StepCritic = Callable[[Array, Array, Array], Array]
 """(s (..., ds), noisy action x (..., d), level t (...,)) -> heads (H, ...)."""
 
 
+Energy = Callable[[Array, Array, Array], Array]
+"""(x (..., d), t (...), s (..., ds)) -> (...): the log-weight of a noisy action, whose gradient guides a sampler."""
+
+
 class Models(NamedTuple):
     """Every object a loss may read; gradients flow only through the one that is being trained.
 
@@ -97,6 +101,7 @@ class Models(NamedTuple):
     target_step_critic: StepCritic | None = None
     value: Callable[[Array], Array] | None = None
     target_value: Callable[[Array], Array] | None = None
+    energy: Energy | None = None
     log_temperature: Array | None = None
 
 
@@ -132,7 +137,7 @@ class Method(NamedTuple):
     """What can be run or certified: losses by the name of the object each trains, and the acting rule.
 
     `trains` maps each trained object to its kind (field, map, gaussian, deterministic, critic, gaussian-critic,
-    step-critic, value, scalar); `act(models, s, key)` returns one executed action for each state;
+    step-critic, value, energy, scalar); `act(models, s, key)` returns one executed action for each state;
     `rewrite(models, batch, key)` what the data loop writes in the place of `batch.stored` after an update (None: it
     leaves stored actions alone).
     """

@@ -161,6 +161,11 @@ EXECUTED = ("best-of-n", "noisy-maximiser")
 """Predictors that describe the executed action; the others describe the generator."""
 
 
+def of_executed(predictor: str | None, cell: Mapping[str, str]) -> bool:
+    """Whether a predicted law is one of executed actions: by its predictor, or because a guided sampler makes them."""
+    return predictor in EXECUTED or cell.get("route") == "inference-guidance"
+
+
 def predict(predictor: str | None, task: Bandit, hyper: Mapping[str, Any]) -> Law | None:
     """The law that a card predicts, or None where it names none or needs a hyper-parameter that the card lacks."""
     function = PREDICTORS.get(predictor or "")

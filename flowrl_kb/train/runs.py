@@ -75,7 +75,7 @@ def _bandit_report(run: Any, folder: Path, choice: Any, settings: Any) -> list[s
     task, predictor = run.task, choice.law.predictor if choice.law else None
     law = laws.predict(predictor, task, settings.hyper)
     generated, executed = run.samples()
-    executed_law = predictor in laws.EXECUTED
+    executed_law = laws.of_executed(predictor, choice.coordinates)
     samples = executed if executed_law else generated
     what = "executed actions" if executed_law else "generated actions"
     reward = np.asarray(run.evaluate()["reward/executed"])

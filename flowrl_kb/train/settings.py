@@ -38,7 +38,7 @@ TRAINING: dict[str, Any] = {
 }
 """Defaults of everything about training that a card may leave open."""
 
-OBJECTS = ("actor", "critic", "step_critic", "value", "behaviour")
+OBJECTS = ("actor", "critic", "step_critic", "value", "behaviour", "energy")
 PER_OBJECT = ("learning_rate", "target_rate", "hidden", "gradient_norm", "every")
 """Settings that may be given for one trained object, by prefix: `critic_learning_rate`."""
 

@@ -180,3 +180,12 @@ def test_many_cards_load_quickly(world):
     kb, problems = attempt(world.root)
     assert time.process_time() - start < 1.5
     assert len(kb.cards) == 170 and not [p for p in problems if p.path.startswith("methods")]
+
+
+def test_a_card_may_leave_out_an_axis_with_an_absent_value(world):
+    axis = yaml.safe_load((world.root / "taxonomy/axes/finish.yaml").read_text()) | {"id": "coat", "name": "Coat"}
+    world.write("taxonomy/axes/coat.yaml", axis | {"absent": "gloss"})
+    world.card("a", "round", "red")
+    assert world.load().nodes["a"]["coat"] == "gloss"
+    world.write("taxonomy/axes/coat.yaml", axis | {"absent": "glos"})
+    assert any("unknown value 'glos' of coat" in problem for problem in world.problems())
