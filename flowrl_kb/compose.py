@@ -12,6 +12,7 @@ from typing import Any
 from flowrl_kb.errors import UserError
 from flowrl_kb.parts import loss_space as loss_spaces
 from flowrl_kb.parts.backup import Next
+from flowrl_kb.parts.control_variate import share
 from flowrl_kb.parts.route import Parts
 from flowrl_kb.parts.space import denoising_error
 from flowrl_kb.parts.types import Loss, Method
@@ -110,7 +111,7 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         parts = parts._replace(
             scale=part("guidance-scale", _unless(cell, "guidance-scale", "none", "score")),
             intermediate_value=part("intermediate-value", cell["intermediate-value"]),
-            control_variate=hyper.get("control_variate", 1.0),
+            share=bind(share, hyper),
         )
     if cell["critic"] == "in-sample" and hyper.get("weight_clip") is not None:
         parts = parts._replace(baseline=lambda models, s: models.value(s))
