@@ -16,6 +16,7 @@ from flowrl_kb.parts import loss_space as loss_spaces
 from flowrl_kb.parts import route as routes
 from flowrl_kb.parts import step as steps
 from flowrl_kb.parts.backup import Next
+from flowrl_kb.parts.control_variate import share
 from flowrl_kb.parts.likelihood import pull_to_frozen
 from flowrl_kb.parts.route import Parts
 from flowrl_kb.parts.space import denoising_error
@@ -131,7 +132,7 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         parts = parts._replace(
             scale=part("guidance-scale", _unless(cell, "guidance-scale", "none", "score")),
             intermediate_value=part("intermediate-value", cell["intermediate-value"]),
-            control_variate=hyper.get("control_variate", 1.0),
+            share=bind(share, hyper),
         )
     if cell["critic"] in IN_SAMPLE and hyper.get("weight_clip") is not None:
         parts = parts._replace(baseline=lambda models, s: models.value(s))

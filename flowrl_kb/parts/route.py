@@ -35,6 +35,7 @@ class Parts(NamedTuple):
     space: Callable | None = None
     error: Callable | None = None
     scale: Callable | None = None
+    share: Callable | None = None
     aggregation: Callable | None = None
     normaliser: Callable | None = None
     perturb: Callable[[Models, Array, Key], Array] | None = None
@@ -44,7 +45,6 @@ class Parts(NamedTuple):
     take: Callable | None = None
     candidates: int = 1
     support: int = 1
-    control_variate: float = 1.0
     copy_weight: float = 0.0
     box: float | None = None
 
@@ -133,19 +133,21 @@ def regression_gradient(models: Models, batch: Batch, key: Key, p: Parts) -> Sca
 
 
 def regression_mixed(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
-    """E |eps_theta(x_t) - (eta gradient target + (1 - eta) value target)|^2. Source: RFM (2601.08136).
+    """E |eps_theta(x_t) - E_w[eta gradient target + (1 - eta) value target]|^2. Source: RFM (2601.08136).
 
     eta = 1 is `regression_gradient`, eta = 0 `regression_value`, both with reverse candidates.
     """
     k_draws, k_head = jax.random.split(key)
     draws = _draws(models, batch, k_draws, p)
     q = _value(models, batch, k_head, p)
-    divisor = _divisor(models, batch, k_head, p, intermediate_values.gradient(q, draws.a))
+    gradient = intermediate_values.gradient(q, draws.a)
+    divisor = _divisor(models, batch, k_head, p, gradient)
     w = p.operator.weights(q(draws.a) / divisor)
-    by_value = jnp.sum(w[..., None] * draws.eps, axis=0, keepdims=True)
-    by_gradient = -_shift(models, batch, k_head, p, draws)
-    target = jax.lax.stop_gradient(p.control_variate * by_gradient + (1.0 - p.control_variate) * by_value)
-    return jnp.mean(p.error(models.actor, draws._replace(eps=target), batch.s)), {}
+    alpha, sigma = coefficients(models.actor.path, draws.t)
+    pull = -p.scale(sigma) / alpha * p.operator.slope / divisor * gradient
+    eta = p.share(w, draws.eps, pull, sigma / alpha)
+    mix = jnp.sum(w[..., None] * (eta * pull + (1.0 - eta) * draws.eps), axis=0, keepdims=True)
+    return jnp.mean(p.error(models.actor, draws._replace(eps=jax.lax.stop_gradient(mix)), batch.s)), {}
 
 
 def regression_signed(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:

@@ -214,6 +214,8 @@ def path_and_grid(coordinates: Mapping[str, str], steps: int, box: float | None)
         u = jnp.linspace(3.0 ** (1 / 7), 0.01 ** (1 / 7), steps)
         return path, jnp.concatenate([u**7, jnp.zeros(1)])
     if kind == "linear":
+        if coordinates.get("direction") == "reverse":  # candidates are divided by alpha, their posterior by sigma
+            return paths.linear(0.01, 0.99), jnp.linspace(0.99, 0.0, steps + 1)
         top = 1.0 if coordinates.get("prediction") == "velocity" else 0.98
         return paths.linear(t_max=top), jnp.linspace(top, 0.0, steps + 1)
     top = 0.9946 if box is not None else UNBOUNDED_TOP

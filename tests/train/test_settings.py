@@ -1,5 +1,6 @@
 """Overrides: numbers are numbers, wrong names name the nearest, presets say what they change."""
 
+import jax
 import pytest
 
 from flowrl_kb.errors import UserError
@@ -47,3 +48,13 @@ def test_the_bandit_preset_says_what_it_changes():
     made = settings.on_bandit(_settings(temperature=3.0, candidates=500), steps=10)
     assert made.hyper == {"temperature": 0.2, "candidates": 64}
     assert "candidates 64" in made.preset and "temperature 0.2" in made.preset
+
+
+def test_reverse_candidates_on_the_straight_path_keep_both_ends_off():
+    """Candidates divide by alpha, zero at the noisy end; the published endpoints by sigma, zero at the clean one."""
+    cell = {"path": "linear", "prediction": "velocity", "direction": "reverse"}
+    path, grid = settings.path_and_grid(cell, 10, None)
+    t = path.sample_t(jax.random.key(0), (4096,))
+    assert 0.01 <= float(t.min()) < 0.02 and 0.98 < float(t.max()) <= 0.99
+    assert float(grid[0]) == pytest.approx(0.99) and float(grid[-1]) == 0.0 and grid.shape == (11,)
+    assert float(settings.path_and_grid(cell | {"direction": "forward"}, 10, None)[1][0]) == 1.0
