@@ -305,6 +305,7 @@ def _invoke(name: str, target: str, extra: str, arguments: list[str]) -> int:
 
 
 _lazy("run", "flowrl_kb.train.command:run", "run", "Train a method or a cell on a task.")
+_lazy("swap", "flowrl_kb.train.swap:swap", "run", "Exchange one component of a method at a time.")
 _lazy(
     "certify",
     "flowrl_kb.certify.command:certify",

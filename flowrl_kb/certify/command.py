@@ -165,7 +165,9 @@ def _law(kb: KB, node: Node, data: dict[str, Any], force: bool) -> None:
     for row in rows:
         measured = "diverged" if row["gain"] is None else f"reward gain {row['gain']:.3f}"
         if row["distance"] is not None:
-            beside = f"exact samples {row['reference_distance']:.4f}, data {row['behaviour_distance']:.4f}"
+            exact = row["reference_distance"]  # a bound of the loss has none
+            beside = f"data {row['behaviour_distance']:.4f}"
+            beside = beside if exact is None else f"exact samples {exact:.4f}, {beside}"
             measured = f"{row['metric']} {row['distance']:.4f} ({beside}), {measured}"
         print(f"{node.id} on {row['task']}: {row['kind']}, {measured} {row['note']}", flush=True)
     data["laws"] = replaced(data["laws"], rows, lambda r: r["method"] == node.id)

@@ -71,9 +71,7 @@ def _train(asked: dict[str, Any], folder: Path | None, resumed: bool) -> None:
         choice = choose.cell(kb, asked["cell"])
     task = tasks.get(asked["task"])
 
-    from flowrl_kb import compose
-    from flowrl_kb.train import agent as agents
-    from flowrl_kb.train import checkpoint, log, settings
+    from flowrl_kb.train import build, checkpoint, log, settings
     from flowrl_kb.train.drive import drive
 
     on_bandit = asked["task"].startswith("bandit/")
@@ -83,22 +81,8 @@ def _train(asked: dict[str, Any], folder: Path | None, resumed: bool) -> None:
         stored = checkpoint.read_config(folder)
         chosen = settings.Settings(choice.name, stored["coordinates"], stored["hyper"], stored["training"])
     else:
-        training = {**settings.TRAINING, **choice.training}
-        card = settings.Settings(choice.name, choice.coordinates, choice.hyper, training)
-        chosen = settings.on_bandit(card, steps) if on_bandit else settings.on_gym(card)
-        if choice.composed:
-            # Silent, because most of what other cards lend is not read.
-            lent = card._replace(hyper=choose.known_hyper(kb, choice))
-            lent = settings.on_bandit(lent, steps) if on_bandit else lent
-            chosen = chosen._replace(hyper={**lent.hyper, **chosen.hyper})
-        chosen = settings.override(chosen, settings.parse(asked["set"]))
-    hyper = {**chosen.hyper, "box": task.box}
-    built = (
-        compose.compose(choice.name, chosen.coordinates, hyper)
-        if choice.composed
-        else compose.published(choice.card, hyper)
-    )
-    agent = agents.make(built, chosen, task)
+        chosen = settings.override(build.settled(kb, choice, task, steps), settings.parse(asked["set"]))
+    agent = build.agent(choice, chosen, task)
 
     from flowrl_kb.train import runs
 
