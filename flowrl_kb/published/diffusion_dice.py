@@ -69,8 +69,8 @@ def act(models, s, key, *, best_of, guidance_weight, box=None):
 
     Score s_theta + w grad_a g with w = guidance_weight. In y = x / alpha and r = sigma / alpha the ODE is dy/dr =
     -sigma score, here by Euler steps of dx/dt = (alpha'/alpha) x - alpha r' sigma score along the grid in place of
-    DPM-Solver. Source: guide-then-select of the paper; official forward_dmp_wrapper_fn and filter_by_independent_critic,
-    which averages an ensemble of its own; here the trained heads are averaged.
+    DPM-Solver. Source: guide-then-select of the paper; official forward_dmp_wrapper_fn and
+    filter_by_independent_critic, which averages an ensemble of its own; here the trained heads are averaged.
     """
     field, path = models.actor, models.actor.path
     x = jax.random.normal(key, (best_of, *s.shape[:-1], field.dim))
