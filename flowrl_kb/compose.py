@@ -225,7 +225,7 @@ KIND_OF = {
 """Kinds of the auxiliary objects that the axes train."""
 
 
-IN_SAMPLE = ("in-sample", "in-sample-linear", "in-sample-exponential")
+IN_SAMPLE = ("in-sample", "in-sample-linear", "in-sample-exponential", "in-sample-soft-chi-square")
 """Critics whose state value is the baseline of unnormalised weights."""
 
 

@@ -142,6 +142,23 @@ def in_sample_exponential(
     return _of_data(lambda u: jnp.exp(u / scale) - u / scale, regress)
 
 
+def in_sample_soft_chi_square(
+    backup: Backup | None, regress: Regress, *, temperature, value_temperature=None
+) -> dict[str, Loss]:
+    """The V of `energy_weight.soft_chi_square`: penalty f*(u / lambda) - u / lambda, so that the weights average one.
+
+    f*(y) = y^2 / 4 + y for y >= 0, e^y - 1 below; lambda as in `in_sample_linear`. Source: Diffusion-DICE
+    (2407.20109), piecewise f-divergence.
+    """
+    scale = temperature if value_temperature is None else value_temperature
+
+    def penalty(u: Array) -> Array:
+        y = u / scale
+        return jnp.where(y >= 0.0, jnp.square(y) / 4.0 + y, jnp.expm1(jnp.minimum(y, 0.0))) - y
+
+    return _of_data(penalty, regress)
+
+
 def planned(backup: Backup, regress: Regress, *, discount) -> dict[str, Loss]:
     """In-sample planning: Q <- max(G, r + gamma backup(s')), G = batch.returns the return of the data's continuation.
 
