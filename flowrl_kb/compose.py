@@ -186,6 +186,9 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     """
     hyper = {**hyper, "temperature_control": cell["temperature-control"]}
     losses = {"actor": actor_loss(cell, hyper)}
+    guided = cell["route"] == "inference-guidance"
+    if guided:
+        hyper = {**hyper, "guiding": _guiding(cell, hyper)}
     of_path = cell["route"] == "pathwise" and cell["space"] == "path"
     if cell["critic"] not in ("reward", "group"):
         backup, after = None, _next(cell, hyper)
@@ -202,9 +205,10 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
         losses |= _step_values(cell, hyper)
     losses |= bind(part("temperature-control", cell["temperature-control"]), hyper)()
     act = bind(part("acting", cell["acting"]), hyper)
-    if cell["route"] == "inference-guidance":
+    if guided:
+        act = guidance.acting(act, hyper["guiding"])
+    if cell["energy"] != "none":
         losses["energy"] = _energy(cell, hyper)
-        act = bind(guidance.acting, hyper)(act, part("guidance-scale", cell["guidance-scale"]))
     trains = {"actor": cell["policy"]} | {k: KIND_OF[k] for k in losses if k != "actor"}
     if "critic" in trains and cell["critic-output"] == "gaussian":
         trains["critic"] = "gaussian-critic"
@@ -227,6 +231,17 @@ KIND_OF = {
 
 IN_SAMPLE = ("in-sample", "in-sample-linear", "in-sample-exponential", "in-sample-soft-chi-square")
 """Critics whose state value is the baseline of unnormalised weights."""
+
+
+def _guiding(cell: Coordinates, hyper: Hyper) -> Callable:
+    """How the sampler of the cell is guided."""
+    guide = guidance.trained
+    if cell["energy"] == "none":
+        if cell["intermediate-value"] != "naive":
+            raise UserError("cell: route=inference-guidance without an energy has an executable part for naive alone")
+        guide = bind(guidance.naive, hyper)(part("aggregation", cell["aggregation"]))
+    scale = cell["guidance-scale"]
+    return bind(guidance.guiding, hyper)(guide, part("guidance-scale", scale), scale == "velocity")
 
 
 def _energy(cell: Coordinates, hyper: Hyper) -> Loss:

@@ -41,9 +41,10 @@ def _score(models: Models, s: Array, a: Array, critic: str, aggregation: str = "
     return (jnp.mean if aggregation == "mean" else jnp.min)(heads, axis=0)
 
 
-def identity(models: Models, s: Array, key: Key, *, acting_steps=None) -> Array:
-    """One sample."""
-    return coarse(models.actor, acting_steps).sample(key, s)
+def identity(models: Models, s: Array, key: Key, *, acting_steps=None, acting_policy="online") -> Array:
+    """One sample of the actor, or of its average."""
+    actor = models.target_actor if acting_policy == "target" else models.actor
+    return coarse(actor, acting_steps).sample(key, s)
 
 
 def noise(

@@ -18,3 +18,8 @@ def target(models: Models):
 def old(models: Models):
     """The frozen previous iterate."""
     return models.old
+
+
+def guided(models: Models, *, guiding):
+    """The moving average under the guidance with which it acts."""
+    return guiding(models).target_actor

@@ -4,33 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from flowrl_kb.parts.path import coefficients
 from flowrl_kb.parts.policy import Field
-from flowrl_kb.parts.types import Array, Key, Models
+from flowrl_kb.parts.types import Array, Energy, Key, Models
 
 Act = Callable[[Models, Array, Key], Array]
 Scale = Callable[[Array], Array]
+Guide = Callable[[Models], Energy]
 
 
-def guided(models: Models, scale: Scale, guidance_weight: float) -> Field:
+def trained(models: Models) -> Energy:
+    """The energy that is trained for it."""
+    return models.energy
+
+
+def naive(aggregation: Callable, *, temperature, actor_critic="online") -> Guide:
+    """Q / lambda read at the noisy action, whatever its level."""
+
+    def guide(models: Models) -> Energy:
+        critic: Any = models.target_critic if actor_critic == "target" else models.critic
+        return lambda x, t, s: aggregation(critic(s, x), None)[0] / temperature
+
+    return guide
+
+
+def guided(actor: Field, energy: Energy, scale: Scale, guidance_weight: float, drift: bool = False) -> Field:
     """The actor with noise eps_nu - w scale(sigma) grad_x E(x, t, s): at scale sigma the score moves by w grad E.
 
-    Also called energy or classifier guidance. Not to be confused with a field that was trained to the shifted noise.
+    With `drift`, w x is subtracted as well: on the straight path, with velocity (x - eps) / alpha from noise to action,
+    w times the velocity of the noise -scale(sigma) grad E is added to that of the actor. Also called energy or
+    classifier guidance. Not to be confused with a field that was trained to the shifted noise.
     """
-    actor = models.actor
 
     def eps(x: Array, t: Array, s: Array) -> Array:
         t = jnp.broadcast_to(t, x.shape[:-1])
-        slope = jax.grad(lambda points: jnp.sum(models.energy(points, t, s)))(x)
-        return actor.eps(x, t, s) - guidance_weight * scale(coefficients(actor.path, t)[1]) * slope
+        slope = jax.grad(lambda points: jnp.sum(energy(points, t, s)))(x)
+        noise = actor.eps(x, t, s) - guidance_weight * scale(coefficients(actor.path, t)[1]) * slope
+        return noise - guidance_weight * x if drift else noise
 
     return replace(actor, net=eps, prediction="eps")
 
 
-def acting(act: Act, scale: Scale, *, guidance_weight) -> Act:
+def guiding(guide: Guide, scale: Scale, drift: bool, *, guidance_weight) -> Callable[[Models], Models]:
+    """Models whose actor, and its average, are guided."""
+
+    def of(models: Models) -> Models:
+        actors = {"actor": models.actor, "target_actor": models.target_actor}
+        shifted = {k: a and guided(a, guide(models), scale, guidance_weight, drift) for k, a in actors.items()}
+        return models._replace(**shifted)
+
+    return of
+
+
+def acting(act: Act, guiding: Callable[[Models], Models]) -> Act:
     """The acting rule `act` on samples of the guided field."""
-    return lambda models, s, key: act(models._replace(actor=guided(models, scale, guidance_weight)), s, key)
+    return lambda models, s, key: act(guiding(models), s, key)

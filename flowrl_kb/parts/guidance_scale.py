@@ -13,3 +13,8 @@ def score(sigma: Array) -> Array:
 def noise(sigma: Array) -> Array:
     """One: the gradient is added to the noise target, so the temperature grows with sigma."""
     return 1.0
+
+
+def velocity(sigma: Array) -> Array:
+    """sigma, beside a drift: the velocity of the noise -sigma grad E is added (see `guidance.guided`)."""
+    return sigma

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flowrl_kb.parts import energy, energy_weight, guidance
+from flowrl_kb.parts import aggregation, backup_policy, energy, energy_weight, guidance
 from flowrl_kb.parts import guidance_scale as scales
-from flowrl_kb.parts.path import vp
+from flowrl_kb.parts.path import linear, vp
 from flowrl_kb.parts.policy import Field
 from flowrl_kb.parts.types import Batch, Models
 
@@ -28,19 +28,36 @@ def test_guided_gaussian_is_the_tilted_gaussian():
     b = 0.7
     models = Models(actor=field(), energy=lambda x, t, s: b * PATH.alpha(t) * x[..., 0])
     x, t = jnp.array([[-1.0], [0.3], [2.0], [0.1]]), jnp.array([0.1, 0.5, 0.8, 0.95])
-    shifted = guidance.guided(models, scales.score, 1.0)
+    shifted = guidance.guided(models.actor, models.energy, scales.score, 1.0)
     np.testing.assert_allclose(shifted.eps(x, t, S), field(b).eps(x, t, S), atol=1e-6)
-    act = guidance.acting(lambda m, s, key: m.actor.sample(key, s), scales.score, guidance_weight=1.0)
+    guiding = guidance.guiding(guidance.trained, scales.score, False, guidance_weight=1.0)
+    act = guidance.acting(lambda m, s, key: m.actor.sample(key, s), guiding)
     a = act(models, jnp.zeros((4000, 1)), jax.random.key(0))
     assert abs(float(a.mean()) - b) < 0.06 and abs(float(a.std()) - 1.0) < 0.05
-    by_noise = guidance.guided(models, scales.noise, 2.0).eps(x, t, S)
+    by_noise = guidance.guided(models.actor, models.energy, scales.noise, 2.0).eps(x, t, S)
     np.testing.assert_allclose(by_noise, field().eps(x, t, S) - 2.0 * b * PATH.alpha(t)[:, None], atol=1e-6)
 
 
 def test_guidance_keeps_lead_axes():
     models = Models(actor=field(), energy=lambda x, t, s: x[..., 0] * s[..., 0])
-    drawn = guidance.guided(models, scales.score, 1.0).sample(jax.random.key(0), S, (3,))
+    drawn = guidance.guided(models.actor, models.energy, scales.score, 1.0).sample(jax.random.key(0), S, (3,))
     assert drawn.shape == (3, 4, 1)
+
+
+def test_a_velocity_of_its_own_is_added():
+    """On the straight path the actor's velocity a - eps gains w times that of the noise -sigma grad Q / lambda."""
+    path = linear()
+    actor = Field(lambda x, t, s: 0.5 * x, path, jnp.linspace(0.98, 0.0, 11), 1, "eps", "ode")
+    models = Models(actor=actor, target_actor=actor, critic=lambda s, a: jnp.stack([2.0 * a[..., 0], 4.0 * a[..., 0]]))
+    guide = guidance.naive(aggregation.mean, temperature=0.5)
+    shown = guidance.guiding(guide, scales.velocity, True, guidance_weight=0.1)(models)
+    x, t = jnp.array([[1.0]]), jnp.array([0.5])
+    # alpha = sigma = 1/2, grad Q / lambda = 6: a - eps = (1 - .5) / .5 = 1, plus a tenth of (x + 3) / .5 = 8
+    assert float(actor.velocity(x, t, S[:1])[0, 0]) == pytest.approx(-1.0)
+    assert float(shown.actor.velocity(x, t, S[:1])[0, 0]) == pytest.approx(-1.8)
+    assert float(backup_policy.guided(models, guiding=lambda m: shown).velocity(x, t, S[:1])[0, 0]) == pytest.approx(
+        -1.8
+    )
 
 
 def test_contrastive_loss_of_two_actions():
