@@ -104,8 +104,6 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
     if route == "pathwise":
         one_step = cell["intermediate-value"] == "posterior-mean"
         by_step = cell["intermediate-value"] == "path-value"
-        if cell["space"] == "path" and not by_step:
-            raise UserError("cell: route=pathwise with space=path has an executable part for path-value alone")
         if cell["temperature-control"] == "dual":
             parts = parts._replace(operator=operator._replace(penalty_weight=None))
         if hyper.get("actor_noise_std"):
@@ -119,8 +117,10 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         parts = parts._replace(space=space, one_step=one_step)
         if by_step:
             return parts._replace(take=_take(cell, hyper), intermediate_value=bound("intermediate-value"))
+        if cell["likelihood"] == "noising-ratio":
+            return parts._replace(likelihood=bound("likelihood"))
         if not one_step:
-            return parts
+            return parts._replace(whole_chain=cell["space"] == "path")
     single = reverse or route in ("regression-gradient", "pathwise", *INFERENCE)
     parts = parts._replace(
         source=bound("source"),
@@ -190,12 +190,14 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     if guided:
         hyper = {**hyper, "guiding": _guiding(cell, hyper)}
     of_path = cell["route"] == "pathwise" and cell["space"] == "path"
+    if cell["likelihood"] == "noising-ratio":
+        hyper["sampled"] = part("likelihood", "noising-ratio")
     if cell["critic"] not in ("reward", "group"):
         backup, after = None, _next(cell, hyper)
         if after:
             hyper = {**hyper, "following": after}
             backup = bind(part("backup", cell["backup"]), hyper)
-        if of_path:
+        if of_path and cell["likelihood"] == "none":
             reference = bind(part("reference", cell["reference"]), hyper)()
             hyper = {**hyper, "path_penalty": bind(steps.path_penalty, {**hyper, "reference": reference})}
         output = cell["critic-output"]
@@ -210,8 +212,8 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     if cell["energy"] != "none":
         losses["energy"] = _energy(cell, hyper)
     trains = {"actor": cell["policy"]} | {k: KIND_OF[k] for k in losses if k != "actor"}
-    if "critic" in trains and cell["critic-output"] == "gaussian":
-        trains["critic"] = "gaussian-critic"
+    if "critic" in trains and cell["critic-output"] in ("gaussian", "categorical"):
+        trains["critic"] = f"{cell['critic-output']}-critic"
     of_behaviour = of_path or cell["operator"] == "potential"
     if cell["space"] == "coupled-map" or (of_behaviour and cell["reference"] == "fixed"):
         losses["behaviour"] = _cloning(cell)

@@ -19,6 +19,8 @@ FEATURES = 12
 """Features of each set."""
 EDGES = (-1.2, 0.4, 2.0)
 """Edges of the log-SNR bins (log alpha^2 / sigma^2)."""
+ATOMS = 13
+"""Atoms of a categorical critic."""
 SETS, BINS = len(BANDWIDTHS), len(EDGES) + 1
 
 
@@ -43,6 +45,7 @@ def shape(kind: str, dim: int) -> tuple[int, ...]:
         "deterministic": (1, dim),
         "critic": (2, 1),
         "gaussian-critic": (4, 1),
+        "categorical-critic": (2, ATOMS),
         "step-critic": (2, 1),
         "value": (1, 1),
         "energy": (BINS, 1),
@@ -89,6 +92,10 @@ class Perturbation:
         phi = features(s, a)
         return jnp.concatenate([self._row(phi, 2), self._row(phi, 3)], axis=-1)
 
+    def logits(self, s: Array, a: Array) -> Array:
+        phi = features(s, a)
+        return jnp.stack([self._row(phi, 0), self._row(phi, 1)])
+
     def step_heads(self, path: Path, s: Array, x: Array, t: Array) -> Array:
         phi, _ = self._noisy(path, x, t, s)
         return jnp.concatenate([self._row(phi, 0), self._row(phi, 1)], axis=-1)
@@ -111,6 +118,7 @@ def block_name(kind: str, block: int) -> str:
         "energy": level,
         "gaussian": lambda: ("mean", "log standard deviation")[row],
         "critic": lambda: f"head {row + 1}",
+        "categorical-critic": lambda: f"head {row + 1}",
         "step-critic": lambda: f"head {row + 1}",
         "gaussian-critic": lambda: f"{('mean', 'spread')[row // 2]} of head {row % 2 + 1}",
     }

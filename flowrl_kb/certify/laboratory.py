@@ -22,6 +22,9 @@ LAWS = ("behaviour", "previous", "current", "averaged")
 OFFSET = 2.0
 """Mean height of Q: a normaliser by |Q| must not divide by a sample mean whose sign is uncertain."""
 
+SUPPORT = (-4.0, 8.0)
+"""Range of a categorical critic."""
+
 
 class Mixture(NamedTuple):
     """Weights (C,), means at context zero (C, d), their slope in the context (C, d, ds), deviations (C,)."""
@@ -171,6 +174,21 @@ def spread_heads(bumps: Bumps, extra: Callable[[Array, Array], Array] | None = N
     def heads(s: Array, a: Array) -> Array:
         spread = 0.5 + 0.2 * jnp.tanh(q_heads(bumps)(s, a) - OFFSET)
         return spread if extra is None else spread + jnp.moveaxis(extra(s, a), -1, 0)
+
+    return heads
+
+
+def logit_heads(
+    bumps: Bumps, atoms: int, extra: Callable[[Array, Array], Array] | None = None
+) -> Callable[[Array, Array], Array]:
+    """Log-odds (s, a) -> (H, ..., atoms) of a categorical critic around Q, plus a trained perturbation of that shape.
+
+    -(z_n - Q)^2 / 2 at atoms that evenly fill SUPPORT.
+    """
+
+    def heads(s: Array, a: Array) -> Array:
+        logits = -0.5 * jnp.square(jnp.linspace(*SUPPORT, atoms) - q_heads(bumps)(s, a)[..., None])
+        return logits if extra is None else logits + extra(s, a)
 
     return heads
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from flowrl_kb.certify import laboratory as lab
+from flowrl_kb.certify.features import ATOMS
 from flowrl_kb.certify.laboratory import Mixture, Scenario
 from flowrl_kb.parts import path as paths
 from flowrl_kb.parts.policy import Deterministic, Field, Gaussian, Map
@@ -46,7 +47,7 @@ class Setting(NamedTuple):
     sampler: str = "ancestral"
     min_std: float = 0.1
     data: str = "behaviour"
-    distributional: bool = False
+    critic_output: str = "scalar"
     pairs: int = 4
     dim: int = 2
     box: float | None = None
@@ -123,8 +124,10 @@ def models(setting: Setting, scene: Scenario, trained: Mapping[str, object], exa
         behaviour=policy(flow, cloned, trained.get("behaviour")),
         critic=lab.q_heads(scene.critic, of("critic", "heads")),
         target_critic=lab.q_heads(scene.target_critic),
-        spread=lab.spread_heads(scene.critic, of("critic", "spread") if setting.distributional else None),
+        spread=lab.spread_heads(scene.critic, of("critic", "spread") if setting.critic_output == "gaussian" else None),
         target_spread=lab.spread_heads(scene.target_critic),
+        logits=lab.logit_heads(scene.critic, ATOMS, of("critic", "logits")),
+        target_logits=lab.logit_heads(scene.target_critic, ATOMS),
         step_critic=lab.step_heads(scene.critic, lab_path(setting.path), of("step_critic", "step_heads")),
         target_step_critic=lab.step_heads(scene.target_critic, lab_path(setting.path)),
         value=lab.state_value(scene.critic, setting.dim, of("value", "value")),

@@ -43,6 +43,8 @@ HYPER = {
     "acting_temperature": 0.5,
     "expectile": 0.8,
     "discount": 0.9,
+    "value_min": lab.SUPPORT[0],
+    "value_max": lab.SUPPORT[1],
     "pessimism": 0.5,  # with two heads, one standard deviation below the mean is the minimum
     "target_entropy": -1.0,
     "entropy_weight": 0.05,
@@ -80,7 +82,7 @@ def setting(node: Node | Mapping[str, str], dim: int = 2) -> Setting:
         sampler=node["sampler"],
         min_std=HYPER["min_std"],
         data=_data(node),
-        distributional=node["critic-output"] == "gaussian",
+        critic_output=node["critic-output"],
         dim=dim,
     )
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from flowrl_kb.parts.backup import Next
+from flowrl_kb.parts.likelihood import closed_form
 from flowrl_kb.parts.path import coefficients
 from flowrl_kb.parts.path import forward as noised
 from flowrl_kb.parts.reference import Reference
@@ -27,8 +28,12 @@ def q_pi(backup: Backup, regress: Regress) -> dict[str, Loss]:
     return {"critic": lambda models, batch, key: regress(models, batch, backup, key)}
 
 
-def q_soft(backup: Backup, regress: Regress, *, following: Next, path_penalty=None) -> dict[str, Loss]:
+def q_soft(
+    backup: Backup, regress: Regress, *, following: Next, path_penalty=None, sampled=closed_form
+) -> dict[str, Loss]:
     """Return plus entropy: Q <- r + gamma (Qbar(s', a') - lambda log pi(a'|s')), lambda the trained temperature.
+
+    `sampled(policy, key, s)` draws a' with what stands for its log-density (axis `likelihood`).
 
     With `path_penalty` (space=path) the bonus is that penalty: Q <- r + gamma (backup(s') - lambda sum_k KL_k), whose
     chains are drawn apart from those of the backup; the expected update does not know. Source: BDPO (2502.04778).
@@ -40,7 +45,7 @@ def q_soft(backup: Backup, regress: Regress, *, following: Next, path_penalty=No
         return backup(models, batch, k_backup) - penalty
 
     def soft(models: Models, batch: Batch, key: Key) -> Array:
-        a, log_prob = following.policy(models).sample_with_log_prob(key, batch.next_s)
+        a, log_prob = sampled(following.policy(models), key, batch.next_s)
         bonus = -jnp.exp(models.log_temperature) * log_prob
         return following.over_heads(models.target_critic(batch.next_s, a)) + bonus
 

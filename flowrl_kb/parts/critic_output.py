@@ -26,6 +26,34 @@ def scalar(models: Models, batch: Batch, backup: Backup, key: Key, *, discount):
     return jnp.mean(jnp.square(heads - target), axis=-1).sum(), {"q": jnp.mean(heads)}
 
 
+def categorical(
+    models: Models, batch: Batch, backup: Backup, key: Key, *, discount, value_min, value_max, output_entropy=0.0
+):
+    """Cross-entropy of each head's law of the return to the projected law of the target; sum over heads.
+
+    Atoms z_n evenly fill [value_min, value_max]; the target gives r + gamma (z_n + bonus), cut to that range and shared
+    between its two nearest atoms, the average head's probability of z_n at the next action. Minus `output_entropy`
+    times the entropy of each head. `backup` has to be linear in the next value and the same for equal keys: the value
+    of a constant is its bonus. Source: Bellemare et al. 2017 (1707.06887), algorithm 1.
+    """
+    logits = models.logits(batch.s, batch.a)
+    atoms = jnp.linspace(value_min, value_max, logits.shape[-1])
+
+    def valued(of: Critic) -> Array:
+        return backup(models._replace(target_critic=of), batch, key)
+
+    bonus = valued(lambda s, a: jnp.zeros(models.target_critic(s, a).shape))
+    next_heads = lambda n: lambda s, a: jax.nn.softmax(models.target_logits(s, a))[..., n]  # noqa: E731
+    mass = jax.vmap(lambda n: valued(next_heads(n)), out_axes=-1)(jnp.arange(len(atoms))) - bonus[:, None]
+    reached = batch.reward[:, None] + discount * batch.not_done[:, None] * (atoms + bonus[:, None])
+    nearness = jnp.clip(reached, value_min, value_max)[..., None] - atoms
+    shares = jnp.maximum(1.0 - jnp.abs(nearness) / (atoms[1] - atoms[0]), 0.0)
+    target = jax.lax.stop_gradient(jnp.einsum("bn,bnm->bm", mass, shares))
+    log_p = jax.nn.log_softmax(logits)
+    surplus = jnp.sum((output_entropy * jnp.exp(log_p) - target) * log_p, axis=-1)
+    return jnp.mean(surplus, axis=-1).sum(), {"q": jnp.mean(jnp.exp(log_p) @ atoms)}
+
+
 def _drawn(models: Models, key: Key) -> Critic:
     """A critic whose heads all equal one return, drawn within three deviations from the head of smallest mean."""
 

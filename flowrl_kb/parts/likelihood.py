@@ -1,6 +1,7 @@
 """What stands for the log-probability. Mechanism axis `likelihood`.
 
-Each function returns log ratios to the previous policy, (K, B) with K the number of separate ratios for each action.
+Each function returns log ratios to the previous policy, (K, B) with K the number of separate ratios for each action;
+`noising_ratio` returns fresh actions with what stands for their log-density.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 from flowrl_kb.parts import loss_space as loss_spaces
 from flowrl_kb.parts import sampler as samplers
 from flowrl_kb.parts.path import forward
-from flowrl_kb.parts.types import Array, Batch, FieldPolicy, Models
+from flowrl_kb.parts.types import Array, Batch, FieldPolicy, Key, Models
 
 REDUCTIONS: dict[str, Callable[..., Array]] = {
     "sum": jnp.sum,
@@ -23,10 +24,33 @@ REDUCTIONS: dict[str, Callable[..., Array]] = {
 """How log-densities, or the losses in their place, are reduced over action dimensions."""
 
 
+def closed_form(policy, key: Key, s: Array) -> tuple[Array, Array]:
+    """A fresh action with its exact log-density, of a policy that knows it."""
+    return policy.sample_with_log_prob(key, s)
+
+
 def exact_gaussian(models: Models, batch: Batch) -> Array:
     """log pi(a) - log pi_old(a) of a Gaussian policy."""
     old = models.old.log_prob(batch.s, batch.a)
     return (models.actor.log_prob(batch.s, batch.a) - jax.lax.stop_gradient(old))[None]
+
+
+def _log_normal(x: Array, mean: Array, std: Array) -> Array:
+    return jnp.sum(-0.5 * jnp.square((x - mean) / std) - 0.5 * jnp.log(2.0 * jnp.pi * jnp.square(std)), axis=-1)
+
+
+def noising_ratio(field: FieldPolicy, key: Key, s: Array) -> tuple[Array, Array]:
+    """A fresh action (B, d) and the log-density (B,) of its chain over that of the noising chain back to its start.
+
+    log N(x_K; 0, I) + sum_k log pi(x_u | x_t) - log q(x_t | x_u), which in expectation is at least log pi(a|s);
+    gradients pass through the chain. Source: DIME (2502.02316), the entropy bound.
+    """
+    chain, k = field.chain(key, s), jnp.arange(len(field.grid) - 1)
+    noised = jax.vmap(lambda k, x, before: _log_normal(before, *samplers.noising(field, x, k)))
+    start = _log_normal(chain[0], jnp.zeros(()), samplers.start(field, jnp.ones(())))
+    steps = _transitions(field, chain, s, "sum", None) - noised(k, chain[1:], chain[:-1])
+    a = field.action(chain[-1])
+    return a if field.box is None else jnp.clip(a, -field.box, field.box), start + jnp.sum(steps, axis=0)
 
 
 def _transitions(field: FieldPolicy, chain: Array, s: Array, reduction: str, clamp) -> Array:

@@ -40,7 +40,8 @@ class Shape(NamedTuple):
     state, `scalar` where a trained scalar starts. `reach` (unbounded actions only) is the half-width inside which
     there are data: beyond it critics fall as -|a|^2 / 2, as the rewards of bandits do; a free network would
     extrapolate upwards somewhere. `waves` are angular frequencies whose sines and cosines of each action coordinate
-    join the network's input, for laws that are much narrower than the unit box.
+    join the network's input, for laws that are much narrower than the unit box. A categorical critic has `atoms` that
+    evenly fill `support`.
     """
 
     ds: int
@@ -59,6 +60,8 @@ class Shape(NamedTuple):
     scalar: float = 0.0
     reach: float | None = None
     waves: tuple[float, ...] = ()
+    atoms: int = 1
+    support: tuple[float, float] = (0.0, 0.0)
 
 
 def embed(t: Array) -> Array:
@@ -136,6 +139,19 @@ def _gaussian_critic(net: Net, p: Shape) -> tuple[Callable, Callable]:
     )
 
 
+def _categorical_critic(net: Net, p: Shape) -> tuple[Callable, Callable]:
+    def logits(s: Array, a: Array) -> Array:
+        return _pieces(net, s, features(a if p.reach is None else jnp.clip(a, -p.reach, p.reach), p.waves))
+
+    def mean(s: Array, a: Array) -> Array:
+        value = jax.nn.softmax(logits(s, a)) @ jnp.linspace(*p.support, p.atoms)
+        if p.reach is None:
+            return value
+        return value - 0.5 * jnp.sum(jnp.square(a) - jnp.square(jnp.clip(a, -p.reach, p.reach)), axis=-1)
+
+    return mean, logits
+
+
 def _step_critic(net: Net, p: Shape) -> Callable:
     """Heads of (s, x, t); where actions are unbounded they fall as those of critics do, outside twice the reach."""
 
@@ -170,6 +186,7 @@ KINDS: dict[str, Kind] = {
         lambda p: Critics(p.heads, tuple(p.hidden), 1), "sa", lambda net, p: lambda s, a: _heads(net, p, s, a)[..., 0]
     ),
     "gaussian-critic": Kind(lambda p: Critics(p.heads, tuple(p.hidden), 2), "sa", _gaussian_critic),
+    "categorical-critic": Kind(lambda p: Critics(p.heads, tuple(p.hidden), p.atoms), "sa", _categorical_critic),
     "step-critic": Kind(lambda p: Critics(p.heads, tuple(p.hidden), 1), "xts", _step_critic),
     "value": Kind(lambda p: Perceptron(tuple(p.hidden), 1), "s", lambda net, p: lambda s: net({"s": s})[..., 0]),
     "energy": Kind(
@@ -200,7 +217,8 @@ def bind(kind: str, params: Params, shape: Shape) -> Any:
     """The object that losses receive: a policy, a critic (s, a) -> (H, ...), a value s -> (...), an energy
     (x, t, s) -> (...), or the scalar itself.
 
-    A gaussian-critic binds to a pair of critics: means and standard deviations.
+    A gaussian-critic binds to a pair of critics, means and standard deviations; a categorical-critic to means and
+    log-odds (H, ..., atoms).
     """
     made = _kind(kind)
     module = made.module(shape)

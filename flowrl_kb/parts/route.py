@@ -42,6 +42,7 @@ class Parts(NamedTuple):
     baseline: Callable[[Models, Array], Array] = lambda models, s: 0.0
     target_critic: bool = False
     one_step: bool = False
+    whole_chain: bool = False
     take: Callable | None = None
     candidates: int = 1
     support: int = 1
@@ -166,13 +167,15 @@ def regression_signed(models: Models, batch: Batch, key: Key, p: Parts) -> Scala
 class Produced(NamedTuple):
     """A differentiable action (B, d), its log-density and the noise it was made of (None where undefined).
 
-    Where the loss takes one step of the chain, `a` are the states (N, B, d) behind the `step`.
+    Where the loss takes one step of the chain, `a` are the states (N, B, d) behind the `step`; where it compares whole
+    chains, `chain` (K+1, B, d) led to it.
     """
 
     a: Array
     log_prob: Array | None = None
     z: Array | None = None
     step: Step | None = None
+    chain: Array | None = None
 
 
 def _produce(models: Models, batch: Batch, key: Key, p: Parts) -> Produced:
@@ -183,6 +186,11 @@ def _produce(models: Models, batch: Batch, key: Key, p: Parts) -> Produced:
     if p.one_step:
         draws = _draws(models, batch, key, p)
         return Produced(actor.x0(draws.x, draws.t, batch.s)[0])
+    if p.likelihood:
+        return Produced(*p.likelihood(actor, key, batch.s))
+    if p.whole_chain:
+        chain = actor.chain(key, batch.s)
+        return Produced(actor.action(chain[-1]), chain=chain)
     if hasattr(actor, "sample_with_log_prob"):
         return Produced(*actor.sample_with_log_prob(key, batch.s))
     if callable(actor):

@@ -58,6 +58,35 @@ def forward_variance(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[
     return mean, jnp.sqrt(jnp.maximum(variance, 0.0)) * (sigma_u > 0.0)
 
 
+def _euler_size(field: FieldPolicy, k: Array) -> Array:
+    """h = log(alpha_u / alpha_t), the integral of beta from level u = grid[k + 1] to t = grid[k]."""
+    return jnp.log(field.path.alpha(field.grid[k + 1]) / field.path.alpha(field.grid[k]))
+
+
+def euler_maruyama(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]:
+    """Euler-Maruyama step of the time reversal of da = -beta a dt + sqrt(2 beta) dW, with noise at every step.
+
+    mean = x + h (x + 2 score(x, t)), std = sqrt(2 h), h as in `_euler_size`; for variance-preserving paths.
+    Not to be confused with `forward-variance`, its exponential form, whose last step is noise-free. Source: DIME
+    (2502.02316); Song et al. 2021, reverse-time SDE.
+    """
+    t, h = jnp.broadcast_to(field.grid[k], x.shape[:-1]), _euler_size(field, k)
+    return x + h * (x + 2.0 * field.score(x, t, s)), jnp.sqrt(2.0 * h)
+
+
+def noising(field: FieldPolicy, x: Array, k: Array) -> tuple[Array, Array]:
+    """The step (mean, std) of the noising chain that step k of the sampler undoes, from x at level u up to t.
+
+    N((1 - h) x, 2 h) for `euler-maruyama`, whose noising chain takes Euler-Maruyama steps too; else the path's own
+    N((alpha_t / alpha_u) x, sigma_t^2 - (alpha_t / alpha_u)^2 sigma_u^2).
+    """
+    if field.sampler == "euler-maruyama":
+        h = _euler_size(field, k)
+        return (1.0 - h) * x, jnp.sqrt(2.0 * h)
+    (alpha_t, sigma_t), (alpha_u, sigma_u) = (coefficients(field.path, field.grid[i]) for i in (k, k + 1))
+    return alpha_t / alpha_u * x, jnp.sqrt(sigma_t**2 - (alpha_t / alpha_u * sigma_u) ** 2)
+
+
 def ode(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]:
     """Euler step of the probability-flow ODE dx/dt = v(x, t); deterministic."""
     t, u = field.grid[k], field.grid[k + 1]

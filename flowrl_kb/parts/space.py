@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flowrl_kb.parts.direction import forward
 from flowrl_kb.parts.loss_space import eps as unit_weight
 from flowrl_kb.parts.reference import Reference
-from flowrl_kb.parts.step import kernel_divergence
+from flowrl_kb.parts.step import chain_divergence, kernel_divergence
 from flowrl_kb.parts.types import Array, Batch, Key, Models
 
 
@@ -47,9 +47,17 @@ def action(
 
 
 def path(divergence: str | None, reference: Reference, produced, models: Models, batch: Batch, key: Key) -> Array:
-    """Reverse KL of the kernels at the visited steps, one for each state, to those of the reference's field."""
+    """Reverse KL of the policy's chain to the reference's, averaged over the batch.
+
+    A flat reference: the mean log ratio to the noising chain (`likelihood.noising_ratio`). Else the divergence of the
+    kernels from those of the reference's field, at the one step that was taken for each state or summed over its chain.
+    """
     if divergence is None:
         return jnp.zeros(())
+    if produced.log_prob is not None:
+        return jnp.mean(produced.log_prob)
+    if produced.chain is not None:
+        return jnp.mean(chain_divergence(models.actor, reference.field(models), produced.chain, batch.s))
     step = produced.step
     return jnp.mean(kernel_divergence(models.actor, reference.field(models), step.x, step.k, batch.s))
 

@@ -51,12 +51,15 @@ def kernel_divergence(field: FieldPolicy, other: FieldPolicy, x: Array, k: Array
     return 0.5 * jnp.sum((1.0 - explained) * (alpha_u / alpha_t) ** 2 * apart, axis=-1)
 
 
+def chain_divergence(field: FieldPolicy, other: FieldPolicy, chain: Array, s: Array) -> Array:
+    """Sum over the steps of a chain (K+1, ..., B, d) of the divergence of two fields' kernels there: (..., B)."""
+    k = jnp.expand_dims(jnp.arange(chain.shape[0] - 1), range(1, chain.ndim - 1))
+    return jnp.sum(kernel_divergence(field, other, chain[:-1], k, s), axis=0)
+
+
 def path_penalty(
     field: Any, models: Models, s: Array, key: Key, *, reference: Reference, temperature, backup_of=1
 ) -> Array:
     """lambda sum_k KL_k along the field's own chains, averaged over N of them: (B,)."""
     chain = field.chain(key, s, (backup_of,))
-    k = jnp.arange(chain.shape[0] - 1)[:, None, None]
-    return temperature * jnp.mean(
-        jnp.sum(kernel_divergence(field, reference.field(models), chain[:-1], k, s), axis=0), axis=0
-    )
+    return temperature * jnp.mean(chain_divergence(field, reference.field(models), chain, s), axis=0)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from flowrl_kb.parts.acting import perturbed
+from flowrl_kb.parts.likelihood import closed_form
 from flowrl_kb.parts.types import Array, Batch, Key, Loss, Models
 
 
@@ -21,11 +22,14 @@ def none() -> dict[str, Loss]:
     return {}
 
 
-def dual(*, target_entropy) -> dict[str, Loss]:
-    """-log lambda (log pi + H), H = target_entropy per action dimension. Source: SAC (1812.05905), section 5."""
+def dual(*, target_entropy, sampled=closed_form) -> dict[str, Loss]:
+    """-log lambda (log pi + H), H = target_entropy per action dimension. Source: SAC (1812.05905), section 5.
+
+    `sampled(policy, key, s)` draws actions with what stands for their log-density (axis `likelihood`).
+    """
 
     def loss(models: Models, batch: Batch, key: Key):
-        _, log_prob = models.actor.sample_with_log_prob(key, batch.s)
+        _, log_prob = sampled(models.actor, key, batch.s)
         gap = jax.lax.stop_gradient(jnp.mean(log_prob)) + target_entropy * models.actor.dim
         return -models.log_temperature * gap, {"entropy": -jnp.mean(log_prob)}
 

@@ -34,6 +34,7 @@ class FieldPolicy(Protocol):
     path: Path
     grid: Array
     dim: int
+    sampler: str
     min_std: float
     box: float | None
     mixing: float
@@ -85,8 +86,8 @@ class Models(NamedTuple):
 
     `old` is the previous iterate (the policy that drew stored chains and pairs, or the frozen copy of mirror
     descent); `behaviour` a model of the data law; targets are moving averages. `spread` are the standard
-    deviations of a distributional critic, `step_critic` values the states of a chain, `log_temperature` is a trained
-    scalar.
+    deviations of a distributional critic, `logits` (H, ..., n) the log-odds of the atoms of a categorical one,
+    `step_critic` values the states of a chain, `log_temperature` is a trained scalar.
     """
 
     actor: Any = None
@@ -97,6 +98,8 @@ class Models(NamedTuple):
     target_critic: Critic | None = None
     spread: Critic | None = None
     target_spread: Critic | None = None
+    logits: Critic | None = None
+    target_logits: Critic | None = None
     step_critic: StepCritic | None = None
     target_step_critic: StepCritic | None = None
     value: Callable[[Array], Array] | None = None
@@ -137,8 +140,8 @@ class Method(NamedTuple):
     """What can be run or certified: losses by the name of the object each trains, and the acting rule.
 
     `trains` maps each trained object to its kind (field, map, gaussian, deterministic, critic, gaussian-critic,
-    step-critic, value, energy, scalar); `act(models, s, key)` returns one executed action for each state;
-    `rewrite(models, batch, key)` what the data loop writes in the place of `batch.stored` after an update (None: it
+    categorical-critic, step-critic, value, energy, scalar); `act(models, s, key)` returns one executed action for each
+    state; `rewrite(models, batch, key)` what the data loop writes in the place of `batch.stored` after an update (None: it
     leaves stored actions alone).
     """
 

@@ -16,6 +16,10 @@ from flowrl_kb.parts.types import Array, Batch, Key, Method, Models
 Params = dict[str, Any]
 
 
+PAIRS = {"gaussian-critic": "spread", "categorical-critic": "logits"}
+"""Critics that come with a second function of (s, a), and its name among the models."""
+
+
 class State(NamedTuple):
     """Parameters by the name of the trained object, their moving averages, the previous actor, optimizer states."""
 
@@ -55,8 +59,8 @@ def models_of(state: State, trains: Mapping[str, str], shapes: Mapping[str, Shap
             if params is None:
                 continue
             thing = networks.bind(kind, params, shapes[name])
-            if kind == "gaussian-critic":
-                thing, bound[role.replace("critic", "spread")] = thing
+            if kind in PAIRS:
+                thing, bound[role.replace("critic", PAIRS[kind])] = thing
             bound[role] = thing
     bound["old"] = networks.bind(trains["actor"], state.old, shapes["actor"])
     return Models(**{k: v for k, v in {**bound, **fixed}.items() if k in Models._fields})
