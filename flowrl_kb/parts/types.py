@@ -141,8 +141,8 @@ class Method(NamedTuple):
 
     `trains` maps each trained object to its kind (field, map, gaussian, deterministic, critic, gaussian-critic,
     categorical-critic, step-critic, value, energy, scalar); `act(models, s, key)` returns one executed action for each
-    state; `rewrite(models, batch, key)` what the data loop writes in the place of `batch.stored` after an update (None: it
-    leaves stored actions alone).
+    state; `rewrite(models, batch, key)` what the data loop writes in the place of `batch.stored` after an update
+    (None: it leaves stored actions alone).
     """
 
     name: str

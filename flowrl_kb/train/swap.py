@@ -82,4 +82,3 @@ def swap(
             print(*found, sep="\t", flush=True)
             total[found.outcome] += 1
     print(", ".join(f"{total[outcome]} {outcome}" for outcome in (RUNS, REFUSED, NO_PART)))
-

@@ -1,0 +1,36 @@
+"""Swaps: what fits runs, what does not is refused by a named constraint."""
+
+import pytest
+
+from flowrl_kb.kb.load import load
+from flowrl_kb.train.swap import REFUSED, RUNS, swaps
+
+KB = load()
+
+
+def outcomes(name, axis, updates=0):
+    return {one.value: one for one in swaps(KB, KB.nodes[name], [axis], updates)}
+
+
+def test_a_path_runs_in_place_of_another():
+    """Ends in updates that were made, not only traced."""
+    found = outcomes("idql", "path", updates=2)
+    assert {value: one.outcome for value, one in found.items()} == {"linear": RUNS, "ve": RUNS, "none": REFUSED}
+
+
+def test_a_refusal_names_a_constraint_that_the_cell_breaks():
+    for one in outcomes("sdac", "reference").values():
+        assert one.outcome == REFUSED
+        assert one.why.split(":")[0] in KB.constraints
+
+
+def test_the_own_value_is_no_swap():
+    assert KB.nodes["sdac"]["route"] not in outcomes("sdac", "route")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(KB.cards))
+def test_every_swap_of_a_method_runs_or_is_refused(name):
+    """A part may be missing; then the reason says which."""
+    for one in swaps(KB, KB.nodes[name]):
+        assert one.outcome == RUNS or one.why
