@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.stages import Lowered
 
 from flowrl_kb.parts.types import Array
 from flowrl_kb.tasks.bandits import Bandit
@@ -60,8 +61,11 @@ class BanditRun:
         self.step += n
         return metrics
 
-    def trace(self) -> None:
-        self._chunk.lower(self.carry, jnp.arange(self.chunk_length))
+    def trace(self) -> tuple[Lowered, ...]:
+        return (
+            self._chunk.lower(self.carry, jnp.arange(self.chunk_length)),
+            self._sample.lower(self.carry.state, self.key),
+        )
 
     def samples(self) -> tuple[Array, Array]:
         """Generated and executed actions (seeds, n, d); the same call on the same state gives the same actions."""
@@ -107,9 +111,12 @@ class OnPolicyBanditRun:
         self.step += self.round
         return metrics
 
-    def trace(self) -> None:
+    def trace(self) -> tuple[Lowered, ...]:
         seeds = jax.tree.leaves(self.carry)[0].shape[0]
-        self._round.lower(self.carry, jax.random.split(self.key, seeds), 0)
+        return (
+            self._round.lower(self.carry, jax.random.split(self.key, seeds), 0),
+            self._sample.lower(self.carry, self.key),
+        )
 
     def samples(self) -> tuple[Array, Array]:
         """Generated and executed actions (seeds, n, d)."""

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from jax.stages import Lowered
+
 from flowrl_kb.train import checkpoint
 from flowrl_kb.train.log import Log
 
@@ -23,8 +25,8 @@ class Run(Protocol):
     """A training run that advances in chunks.
 
     `unit` names what `step` counts; `compile()` may prepare what follows; `advance()` does one chunk of at most `limit`
-    steps and returns its metrics; `trace()` builds the updates without running them; `evaluate()` returns metrics of
-    the policy; `state()` is everything that the next chunk depends on.
+    steps and returns its metrics; `trace()` gives the programs of updates and of acting before compilation;
+    `evaluate()` returns metrics of the policy; `state()` is everything that the next chunk depends on.
     """
 
     unit: str
@@ -32,7 +34,7 @@ class Run(Protocol):
 
     def compile(self) -> None: ...
     def advance(self, limit: int) -> Mapping[str, Any]: ...
-    def trace(self) -> None: ...
+    def trace(self) -> tuple[Lowered, ...]: ...
     def evaluate(self) -> Mapping[str, Any]: ...
     def state(self) -> Any: ...
     def load(self, step: int, state: Any) -> None: ...

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.stages import Lowered
 
 from flowrl_kb.parts.types import Array, Batch, Key
 from flowrl_kb.tasks.gym import Envs, Task
@@ -109,14 +110,16 @@ class OffPolicyRun:
     def compile(self) -> None:
         """Nothing ahead: random steps come first."""
 
-    def trace(self) -> None:
+    def trace(self) -> tuple[Lowered, ...]:
         b, s = self.agent.training["batch"], np.zeros((CHUNK, self.agent.training["batch"], self.task.ds), np.float32)
         row = np.zeros((CHUNK, b), np.float32)
         a = np.zeros((CHUNK, b, self.task.d), np.float32)
         stored = a if self.agent.method.rewrite else None
         batches = Batch(s=s, a=a, reward=row, next_s=s, not_done=row, stored=stored)
-        self._update.lower(self.train_state, batches, self.key, jnp.arange(CHUNK))
-        self._act.lower(self.train_state, self.envs.s, self.key)
+        return (
+            self._update.lower(self.train_state, batches, self.key, jnp.arange(CHUNK)),
+            self._act.lower(self.train_state, self.envs.s, self.key),
+        )
 
     def evaluate(self) -> dict[str, float]:
         act = lambda s, key: np.asarray(self._act(self.train_state, s, key))  # noqa: E731

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.stages import Lowered
 
 from flowrl_kb.parts.types import Array, Batch, Key
 from flowrl_kb.tasks import bandits
@@ -161,7 +162,7 @@ class OnPolicyRun:
     def compile(self) -> None:
         """Nothing ahead: the roll-out comes first."""
 
-    def trace(self) -> None:
+    def trace(self) -> tuple[Lowered, ...]:
         length, n = self.agent.training["rollout"], self.agent.training["envs"]
         one = jax.eval_shape(self._explore, self.train_state, self.envs.s, self.key)
         grow = lambda x, axis: jax.ShapeDtypeStruct((*x.shape[:axis], length * n, *x.shape[axis + 1 :]), x.dtype)  # noqa: E731
@@ -173,7 +174,10 @@ class OnPolicyRun:
         )
         row = jax.ShapeDtypeStruct((length * n,), jnp.float32)
         data = data._replace(reward=row, next_s=data.s, not_done=row)
-        self._learn.lower(self.train_state, data, jax.ShapeDtypeStruct((length * n,), bool), self.key, 0)
+        return (
+            self._learn.lower(self.train_state, data, jax.ShapeDtypeStruct((length * n,), bool), self.key, 0),
+            self._explore.lower(self.train_state, self.envs.s, self.key),
+        )
 
     def evaluate(self) -> dict[str, float]:
         act = lambda s, key: np.asarray(self._act(self.train_state, s, key))  # noqa: E731

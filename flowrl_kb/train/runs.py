@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.stages import Lowered
 
 from flowrl_kb.errors import UserError
 from flowrl_kb.tasks import laws
@@ -42,13 +43,13 @@ def make(agent: Agent, task: Any, *, seeds: int, seed: int) -> Run:
     return OffPolicyRun(agent, task, seed)
 
 
-def probe(run: Run, name: str) -> None:
+def probe(run: Run, name: str) -> tuple[Lowered, ...]:
     """Trace the updates of a cell before anything is written, because not every cell fits together.
 
     Errors: UserError with the part that failed; for catalogued methods a failure is a defect and keeps its traceback.
     """
     try:
-        run.trace()
+        return run.trace()
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         place = [f for f in traceback.extract_tb(error.__traceback__) if "flowrl_kb" in f.filename][-1]
         where = f"{Path(place.filename).stem}.{place.name}"

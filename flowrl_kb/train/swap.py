@@ -1,15 +1,15 @@
 """Swaps: one component of a method exchanged at a time, wherever the constraints allow it.
 
 Components are the values of all axes (route, operator, path, prediction, sampler, critic, ...). A swap is traced: a
-chunk of updates on a bandit is worked out in shapes and types, which shows whether the parts fit, and nothing is
-compiled.
+chunk of updates on a bandit and the acting are written as programs, which shows whether the parts fit and whether
+anything reads the component, and nothing is compiled.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Annotated, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -18,11 +18,18 @@ from flowrl_kb.kb import cells
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
 
-RUNS, REFUSED, NO_PART = "runs", "refused", "no part"
+if TYPE_CHECKING:
+    from flowrl_kb.train.drive import Run
+
+RUNS, UNREAD, REFUSED, NO_PART = "runs", "unread", "refused", "no part"
 
 
 class Swap(NamedTuple):
-    """One exchanged value: whether the cell runs, and if not, the constraint or the missing part."""
+    """One exchanged value and its outcome.
+
+    RUNS: as another program; UNREAD: as the same program, because no update or acting reads the component; REFUSED: by
+    the constraint in `why`; NO_PART: for the reason in `why`.
+    """
 
     method: str
     axis: str
@@ -33,6 +40,7 @@ class Swap(NamedTuple):
 
 def swaps(kb: KB, node: Node, axes: Iterable[str] = (), updates: int = 0) -> Iterator[Swap]:
     """Every swap of a method on the axes named, or on all of them; with `updates` each cell that fits makes so many."""
+    own = _programs(_run(kb, node, node.coordinates))
     for axis in [kb.axes[name] for name in axes] or kb.axes.values():
         for value in axis.values:
             if value.id == node[axis.id]:
@@ -41,25 +49,35 @@ def swaps(kb: KB, node: Node, axes: Iterable[str] = (), updates: int = 0) -> Ite
             if broken := cells.violations(kb, cell):
                 yield Swap(node.id, axis.id, value.id, REFUSED, f"{broken[0].id}: {broken[0].because}")
                 continue
-            why = attempted(kb, node, cell, updates)
-            yield Swap(node.id, axis.id, value.id, NO_PART if why else RUNS, why)
+            try:
+                run = _run(kb, node, cell)
+                outcome = UNREAD if _programs(run) == own else RUNS
+                if updates:
+                    run.advance(updates)
+            except UserError as error:
+                yield Swap(node.id, axis.id, value.id, NO_PART, error.lines[0])
+            else:
+                yield Swap(node.id, axis.id, value.id, outcome)
 
 
-def attempted(kb: KB, node: Node, cell: dict[str, str], updates: int) -> str:
-    """Trace (and run) a cell with the settings of a method; what prevents it, or nothing."""
+def _run(kb: KB, node: Node, cell: Mapping[str, str]) -> Run:
+    """A run of a cell on a bandit with the settings of a method."""
     from flowrl_kb.tasks import bandits
     from flowrl_kb.train import build, choose, runs
 
-    choice = choose.method(kb, node.id, composed=True)._replace(name="swap", coordinates=cell)
+    choice = choose.method(kb, node.id, composed=True)._replace(name="swap", coordinates=dict(cell))
     task = bandits.get("8gaussians")
-    try:
-        run = runs.make(build.agent(choice, build.settled(kb, choice, task, 40), task), task, seeds=1, seed=0)
-        runs.probe(run, "swap")
-        if updates:
-            run.advance(updates)
-    except UserError as error:
-        return error.lines[0]
-    return ""
+    return runs.make(build.agent(choice, build.settled(kb, choice, task, 40), task), task, seeds=1, seed=0)
+
+
+def _programs(run: Run) -> tuple[str, ...]:
+    """Updates and acting as texts.
+
+    Errors: UserError where the parts of the cell do not fit together.
+    """
+    from flowrl_kb.train import runs
+
+    return tuple(program.as_text() for program in runs.probe(run, "swap"))
 
 
 def swap(
@@ -67,7 +85,7 @@ def swap(
     axis: Annotated[list[str] | None, typer.Option(help="Only these axes.")] = None,
     updates: Annotated[int, typer.Option(help="Also make so many updates of each cell that fits.", min=0)] = 0,
 ) -> None:
-    """Exchange one component of a method at a time and say what runs, what is refused and why."""
+    """Exchange one component of a method at a time: what runs, what no program reads, what is refused and why."""
     from flowrl_kb.kb.load import load
 
     kb = load()
@@ -81,4 +99,4 @@ def swap(
         for found in swaps(kb, node, axis or (), updates):
             print(*found, sep="\t", flush=True)
             total[found.outcome] += 1
-    print(", ".join(f"{total[outcome]} {outcome}" for outcome in (RUNS, REFUSED, NO_PART)))
+    print(", ".join(f"{total[outcome]} {outcome}" for outcome in (RUNS, UNREAD, REFUSED, NO_PART)))
