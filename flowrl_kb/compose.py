@@ -12,7 +12,6 @@ from typing import Any
 from flowrl_kb.errors import UserError
 from flowrl_kb.parts import critic as critics
 from flowrl_kb.parts import guidance
-from flowrl_kb.parts import loss_space as loss_spaces
 from flowrl_kb.parts import route as routes
 from flowrl_kb.parts import step as steps
 from flowrl_kb.parts.backup import Next
@@ -261,7 +260,7 @@ def _energy(cell: Coordinates, hyper: Hyper) -> Loss:
 
 def _cloning(cell: Coordinates) -> Loss:
     """The denoising loss of the behaviour model on data actions."""
-    weight = getattr(loss_spaces, cell["loss-space"])
+    weight = part("loss-space", _loss_space(cell))
 
     def loss(models, batch, key):
         from flowrl_kb.parts.direction import forward
