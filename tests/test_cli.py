@@ -18,6 +18,7 @@ READ = [
     ["cell", "sdac"],
     ["query", "route=pathwise"],
     ["query", "equiv(sdac, at=same-target-field)"],
+    ["query", "projection.flowrl_paper.guidance = weighted-matching"],
     ["relate", "sdac", "sdac:official"],
     ["classes"],
     ["classes", "--at", "same-update", "--slot", "method"],

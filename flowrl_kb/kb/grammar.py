@@ -136,6 +136,7 @@ class _Parser:
         name = self.word("an axis, a field or a predicate")
         if self.accept("("):
             return self.call(name)
+        name = Word(name.text.replace("_", "-"), name.at)  # fields may be written as in Python
         if self.accept("in"):
             self.expect("(")
             values = [self.word("a value")]
