@@ -220,6 +220,23 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     return Method(name, trains, losses, act, rewriting(cell, hyper))
 
 
+def sufficient(name: str, cell: Coordinates, hyper: Hyper, lent: Hyper) -> dict[str, Any]:
+    """`hyper` with those hyper-parameters of `lent` that the cell requires.
+
+    Optional ones are left out, because they would change more than the coordinates say.
+    Errors: UserError for a cell without an executable part, MissingHyper for what nobody lends.
+    """
+    hyper = dict(hyper)
+    while True:
+        try:
+            compose(name, cell, hyper)
+            return hyper
+        except MissingHyper as missing:
+            if missing.name not in lent:
+                raise
+            hyper[missing.name] = lent[missing.name]
+
+
 KIND_OF = {
     "critic": "critic",
     "step_critic": "step-critic",

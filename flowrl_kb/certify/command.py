@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flowrl_kb.kb.code import executable
 from flowrl_kb.kb.load import KB, load
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.verdicts import card_hash
@@ -27,7 +28,7 @@ def certify(
     from flowrl_kb.certify.doctor import require_sound_numerics
 
     kb = load()
-    chosen = [kb.resolve(name) for name in methods] if methods else [kb.nodes[id] for id in kb.cards]
+    chosen = executable(kb, methods or ())
     require_sound_numerics()
     if atlas:
         from flowrl_kb.certify.audit.build import build

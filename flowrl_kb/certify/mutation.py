@@ -46,28 +46,11 @@ def mutants(kb: KB, node: Node, slot: str) -> Iterator[tuple[str, str, dict[str,
             if value.id != node[axis.id]:
                 for cell in _neighbours(kb, node, axis.id, value.id):
                     try:
-                        hyper = sufficient(node.id, cell, laboratory_hyper(node))
+                        hyper = compose.sufficient(node.id, cell, laboratory_hyper(node), HYPER)
                     except UserError:
                         continue
                     yield axis.id, value.id, cell, hyper
                     break
-
-
-def sufficient(name: str, cell: Mapping[str, str], hyper: Mapping[str, Any]) -> dict[str, Any]:
-    """The given hyper-parameters, with the laboratory's values of those that only this cell requires.
-
-    Optional ones are left out, because they would change more than the coordinate.
-    Errors: UserError for a cell without an executable part, or a requirement that the laboratory does not know.
-    """
-    hyper = dict(hyper)
-    while True:
-        try:
-            compose.compose(name, cell, hyper)
-            return hyper
-        except compose.MissingHyper as missing:
-            if missing.name not in HYPER:
-                raise
-            hyper |= {missing.name: HYPER[missing.name]}
 
 
 def _neighbours(kb: KB, node: Node, axis: str, value: str) -> Iterator[dict[str, str]]:

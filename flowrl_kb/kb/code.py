@@ -1,12 +1,19 @@
-"""Python source as data: functions found by `ast`, so that code can be shown without importing it."""
+"""Python source as data: functions found by `ast`, so that code can be shown, or asked for, without importing it."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 from functools import lru_cache
 from keyword import iskeyword
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from flowrl_kb.errors import UserError
+
+if TYPE_CHECKING:
+    from flowrl_kb.kb.load import KB
+    from flowrl_kb.kb.nodes import Node
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -46,3 +53,17 @@ def part(axis: str, value: str) -> Function | None:
 def published(method: str) -> dict[str, Function]:
     """Return the published losses of a method as functions of its file."""
     return functions(PACKAGE / "published" / f"{method.replace('-', '_')}.py")
+
+
+def executable(kb: KB, names: Collection[str] = ()) -> list[Node]:
+    """Return the named methods or variants; without names all methods that have published losses.
+
+    Errors: UserError for an unknown name, or one of a card that has no published losses.
+    """
+    if not names:
+        return [kb.nodes[id] for id in kb.cards if published(id)]
+    nodes = [kb.resolve(name) for name in names]
+    for node in nodes:
+        if not published(node.card.id):
+            raise UserError(f"{node.id}: its card has no published losses, so that there is nothing to execute")
+    return nodes

@@ -73,7 +73,8 @@ def _equals(kb: KB, node: Node) -> list[tuple[str, Link]]:
 def method(kb: KB, node: Node) -> None:
     """Print one method or variant on one screen."""
     data = record(kb, node)
-    heading(f"{data['id']}  {data['name']}: {data['title']}")
+    name, title = data["name"], data["title"]
+    heading(f"{data['id']}  {title if title.startswith(name) else f'{name}: {title}'}")
     origin = [
         data["authors"],
         data["date"],

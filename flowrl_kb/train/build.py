@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flowrl_kb import compose
@@ -13,21 +14,26 @@ from flowrl_kb.train.agent import Agent
 from flowrl_kb.train.choose import Choice
 from flowrl_kb.train.settings import Settings
 
+LOOPS = ("steps", "discount", "atoms")
+"""Hyper-parameters that networks and loops read, whether or not a loss does."""
+
 
 def settled(kb: KB, choice: Choice, task: Any, steps: int) -> Settings:
-    """The card's settings under the preset of the task; a composed cell is lent what other cards know."""
+    """The card's settings under the preset of the task; a composed cell is lent what it needs and its card lacks.
 
-    def preset(made: Settings) -> Settings:
+    Errors: UserError for a cell without an executable part.
+    """
+
+    def preset(hyper: Mapping[str, Any]) -> Settings:
+        made = Settings(choice.name, choice.coordinates, dict(hyper), {**settings.TRAINING, **choice.training})
         return settings.on_bandit(made, steps) if isinstance(task, Bandit) else settings.on_gym(made)
 
-    card = Settings(choice.name, choice.coordinates, choice.hyper, {**settings.TRAINING, **choice.training})
-    chosen = preset(card)
-    if choice.composed:
-        # Silent, because most of what other cards lend is not read.
-        lent = card._replace(hyper=choose.known_hyper(kb, choice))
-        lent = preset(lent) if isinstance(task, Bandit) else lent
-        chosen = chosen._replace(hyper={**lent.hyper, **chosen.hyper})
-    return chosen
+    chosen = preset(choice.hyper)
+    if not choice.composed:
+        return chosen
+    lent = preset({**choose.known_hyper(kb, choice), **choice.hyper}).hyper
+    hyper = {**{name: lent[name] for name in LOOPS if name in lent}, **chosen.hyper}
+    return chosen._replace(hyper=compose.sufficient(choice.name, choice.coordinates, hyper, lent))
 
 
 def agent(choice: Choice, chosen: Settings, task: Any) -> Agent:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flowrl_kb.errors import UserError
+from flowrl_kb.kb import code
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.schema import NOT_APPLICABLE, UNKNOWN, Law
@@ -52,7 +53,7 @@ def cell(kb: KB, text: str) -> Choice:
     broken = cells.violations(kb, found)
     if broken:
         raise UserError(f"--cell: impossible by {broken[0].id}: {broken[0].because}")
-    methods = [n for n in kb.nodes.values() if n.variant is None]
+    methods = code.executable(kb)
     bases = sorted(methods, key=lambda n: (sum(n[a] != v for a, v in found.items()), n.card.date, n.id))
     for base in bases:
         filled = {**base.coordinates, **found}

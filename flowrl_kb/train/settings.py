@@ -243,7 +243,7 @@ def shapes(settings: Settings, trains: Mapping[str, str], ds: int, d: int, box: 
     on_policy = cell.get("setting") == "on-policy"
     start = training.get("log_temperature_start", 0.0)
     base = base._replace(squash=box is not None and not on_policy, state_std=not on_policy, scalar=start)
-    if "atoms" in hyper:
+    if cell.get("critic-output") == "categorical":
         base = base._replace(atoms=int(hyper["atoms"]), support=(hyper["value_min"], hyper["value_max"]))
     return {
         name: base._replace(

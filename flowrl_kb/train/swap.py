@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from flowrl_kb.errors import UserError, unknown
-from flowrl_kb.kb import cells
+from flowrl_kb.kb import cells, code
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
 
@@ -92,7 +92,7 @@ def swap(
     for name in axis or ():
         if name not in kb.axes:
             raise unknown("axis", name, kb.axes)
-    nodes = [kb.resolve(name) for name in methods or ()] or [kb.nodes[id] for id in kb.cards]
+    nodes = code.executable(kb, methods or ())
     total: Counter[str] = Counter()
     print("method\taxis\tvalue\toutcome\twhy")
     for node in nodes:

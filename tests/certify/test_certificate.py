@@ -5,6 +5,7 @@ import pytest
 from flowrl_kb import compose
 from flowrl_kb.certify import certificate, subject
 from flowrl_kb.certify.compare import LOOKS, decide
+from flowrl_kb.kb.code import executable
 from flowrl_kb.kb.load import load
 
 KB = load()
@@ -12,7 +13,7 @@ QUICK = (("td3bc", "actor"), ("idql", "critic"), ("fql", "actor"), ("sdac", "act
 OPEN = {
     reason.subject: reason.reason for reason in KB.reasons.values() if reason.finding in ("undecided", "not certified")
 }
-ALL = [(name, slot) for name in KB.cards for slot in subject.slots(compose.of_node(KB.nodes[name]))]
+ALL = [(node.id, slot) for node in executable(KB) for slot in subject.slots(compose.of_node(node))]
 
 
 @pytest.mark.parametrize("name, slot", QUICK)

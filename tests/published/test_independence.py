@@ -9,10 +9,12 @@ import pytest
 
 import flowrl_kb.published
 from flowrl_kb import compose
+from flowrl_kb.kb.code import executable
 from flowrl_kb.kb.load import load
 
 FOLDER = Path(flowrl_kb.published.__file__).parent
 KB = load()
+EXECUTABLE = [node.id for node in executable(KB)]
 ALLOWED = {"functools", "jax", "jax.numpy", "flowrl_kb.parts.types"}
 
 
@@ -25,8 +27,13 @@ def test_published_losses_import_only_jax_and_types(file):
             assert node.module in ALLOWED
 
 
-@pytest.mark.parametrize("name", sorted(KB.cards))
-def test_every_card_has_published_losses_whose_arguments_it_lists(name):
+def test_a_card_without_published_losses_is_open_for_a_stated_reason():
+    stated = {reason.subject for reason in KB.reasons.values() if reason.finding == "not certified"}
+    assert set(KB.cards) - set(EXECUTABLE) <= stated
+
+
+@pytest.mark.parametrize("name", EXECUTABLE)
+def test_published_losses_take_arguments_that_the_card_lists(name):
     module = import_module(f"flowrl_kb.published.{name.replace('-', '_')}")
     listed = set(KB.cards[name].hyperparameters) | {"box"}
     for function in [module.act, *(getattr(module, f"{what}_loss") for what in module.TRAINS)]:
@@ -35,7 +42,7 @@ def test_every_card_has_published_losses_whose_arguments_it_lists(name):
         assert all(p.default is p.empty or (p.name == "box" and p.default is None) for p in wanted)
 
 
-@pytest.mark.parametrize("name", sorted(KB.cards))
+@pytest.mark.parametrize("name", EXECUTABLE)
 def test_composed_cells_train_what_the_paper_trains(name):
     node = KB.nodes[name]
     hyper = compose.hyperparameters(node)

@@ -2,7 +2,10 @@
 
 import pytest
 
+from flowrl_kb.kb.code import executable
 from flowrl_kb.kb.load import load
+from flowrl_kb.tasks import bandits
+from flowrl_kb.train import build, choose
 from flowrl_kb.train.swap import NO_PART, REFUSED, RUNS, UNREAD, swaps
 
 KB = load()
@@ -34,8 +37,17 @@ def test_the_own_value_is_no_swap():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(KB.cards))
+@pytest.mark.parametrize("name", [node.id for node in executable(KB)])
 def test_every_swap_of_a_method_runs_or_is_refused(name):
     """A part may be missing; then the reason says which."""
     for one in swaps(KB, KB.nodes[name]):
         assert one.outcome in (RUNS, UNREAD) or (one.outcome in (REFUSED, NO_PART) and one.why)
+
+
+def test_a_composed_cell_is_lent_what_it_requires_and_nothing_else():
+    """FPMD's fewer steps when acting are optional elsewhere; candidates are not."""
+    choice = choose.method(KB, "ppo", composed=True)
+    task = bandits.get("moons")
+    assert "acting_steps" not in build.settled(KB, choice, task, 20).hyper
+    cell = choose.cell(KB, "route=regression-mixed,intermediate-value=soft")
+    assert "candidates" in build.settled(KB, cell, task, 20).hyper

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from flowrl_kb import compose
 from flowrl_kb.certify import subject
 from flowrl_kb.certify.fingerprint import Fingerprint
-from flowrl_kb.certify.mutation import mutants, plumbed, sufficient
+from flowrl_kb.certify.mutation import mutants, plumbed
 from flowrl_kb.certify.subject import laboratory_hyper
 from flowrl_kb.errors import UserError
 from flowrl_kb.kb.cells import constraints, violations
@@ -113,7 +113,7 @@ def runnable(kb: KB, policy: str) -> Iterator[Entry]:
     """Every point of the actor axes that has executable parts, with the laboratory's hyper-parameters."""
     for cell in points(kb, policy):
         try:
-            hyper = sufficient("cell", cell, {})
+            hyper = compose.sufficient("cell", cell, {}, subject.HYPER)
         except (UserError, KeyError, AttributeError, TypeError):
             continue
         yield Entry(None, "", cell, hyper)
