@@ -18,7 +18,7 @@ def certify(
     write: Annotated[bool, typer.Option("--write", help="Store the verdicts in taxonomy/verdicts.json.")] = False,
     mutations: Annotated[bool, typer.Option(help="Change every coordinate in turn as well.")] = True,
     pairs: Annotated[bool, typer.Option(help="Compare all pairs of updates (only when no id is given).")] = True,
-    laws: Annotated[bool, typer.Option("--laws", help="Train on two bandits and measure the reached laws.")] = False,
+    laws: Annotated[bool, typer.Option("--laws", help="Train on three bandits and measure the reached laws.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Repeat what is still fresh.")] = False,
     atlas: Annotated[bool, typer.Option("--atlas", help="Compute only what `audit` compares with (hours).")] = False,
     minutes: Annotated[float | None, typer.Option(help="With --atlas: stop computing after so many minutes.")] = None,

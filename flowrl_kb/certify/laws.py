@@ -1,4 +1,4 @@
-"""Laws: train a method on two bandits with the exact critic and compare what it reaches with what its card predicts."""
+"""Laws: train a method on three bandits with the exact critic, compare what it reaches with what its card predicts."""
 
 from __future__ import annotations
 

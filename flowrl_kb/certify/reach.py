@@ -23,7 +23,7 @@ from flowrl_kb.train.agent import Agent
 from flowrl_kb.train.settings import Settings
 from flowrl_kb.train.update import State
 
-TASKS = ("8gaussians", "moons")
+TASKS = ("8gaussians", "moons", "rings")
 SEEDS, STEPS, SAMPLES = 2, 4000, 2000
 CHANGES = {"critic": "exact", "hidden": (128, 128), "batch": 256}
 """What the measurement changes in the bandit preset."""
