@@ -14,6 +14,10 @@ Panel = tuple[Bandit, Prediction | None, np.ndarray]
 """A task, what was predicted on it, and samples (n, d) that were reached."""
 
 
+POINT = 0.02
+"""Samples that spread less are drawn large, because a point would not be seen."""
+
+
 def draw(file: Path, name: str, panels: list[Panel]) -> None:
     """One column for each task: predicted actions above, reached ones below."""
     import matplotlib
@@ -35,7 +39,8 @@ def draw(file: Path, name: str, panels: list[Panel]) -> None:
             above.scatter(*np.asarray(prediction.samples).T, s=1, alpha=0.5, color="0.3", linewidths=0)
             above.set_title(f"{task.name[7:]}: predicted samples", fontsize=8)
         what = "executed" if prediction and prediction.executed else "generated"
-        below.scatter(*samples.T, s=1, alpha=0.5, color="tab:blue", linewidths=0)
+        size = 1 if np.all(samples.std(axis=0) > POINT) else 16
+        below.scatter(*samples.T, s=size, alpha=0.5, color="tab:blue", linewidths=0)
         below.set_title(f"{task.name[7:]}: {what} by {name}", fontsize=8)
         for axis in (above, below):
             axis.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal", xticks=[], yticks=[])
