@@ -120,21 +120,20 @@ def _certify_one(kb: KB, node: Node, mutations: bool, data: dict[str, Any]) -> l
 
 
 def _stationary(node: Node, data: dict[str, Any], force: bool) -> list[str]:
-    from flowrl_kb.certify import exact, stationarity
+    from flowrl_kb.certify import exact, oracles, resting, stationarity
     from flowrl_kb.certify.store import code_hash, replaced
 
-    code = code_hash(node.id, more=(exact, stationarity))
+    code = code_hash(node.id, more=(exact, oracles, resting, stationarity))
     now = {"card_hash": card_hash(node.card), "code_hash": code}
     stored = [row for row in data["stationarity"] if row["method"] == node.id]
     if not force and stored and all(row[name] == value for row in stored for name, value in now.items()):
         return []
-    row = stationarity.certify(node, stored)
-    if row is None:
-        return []
-    data["stationarity"] = replaced(data["stationarity"], [row | now], lambda r: r["method"] == node.id)
-    note = f"residual {row['worst_residual']:.3f} < {row['upper_bound']:.3f}; control {row['control']['verdict']}"
-    print(f"{node.id} actor at the {row['field']}: {row['verdict']} ({note})", flush=True)
-    return [f"{node.id}:stationarity"] if row["verdict"] == "moving" else []
+    rows = stationarity.certify(node, stored)
+    data["stationarity"] = replaced(data["stationarity"], [row | now for row in rows], lambda r: r["method"] == node.id)
+    for row in rows:
+        note = f"residual {row['worst_residual']:.3f} < {row['upper_bound']:.3f}; control {row['control']['verdict']}"
+        print(f"{node.id} {row['slot']} at the {row['field']}: {row['verdict']} ({note})", flush=True)
+    return [f"{node.id}:stationarity" for row in rows if row["verdict"] == "moving"]
 
 
 def _pairs_hash(kb: KB) -> str:

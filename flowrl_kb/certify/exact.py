@@ -24,7 +24,7 @@ DRAWS = 16384
 Field = Callable[[Array, Array, Array], Array]
 
 
-def _rule(dim: int) -> tuple[np.ndarray, np.ndarray]:
+def hermite(dim: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes (n, dim) and log weights (n,) of a standard normal average."""
     node, weight = np.polynomial.hermite_e.hermegauss(NODES)
     nodes = np.stack(np.meshgrid(*[node] * dim, indexing="ij"), -1).reshape(-1, dim)
@@ -42,7 +42,7 @@ def boltzmann(temperature: float, critic: str, scene: Scenario, path: Path) -> F
     heads = lab.q_heads(bumps)
 
     def eps(x: Array, t: Array, s: Array) -> Array:
-        nodes, log_weight = _rule(x.shape[-1])
+        nodes, log_weight = hermite(x.shape[-1])
         t = jnp.broadcast_to(t, x.shape[:-1])
         alpha, sigma = path.alpha(t)[..., None, None], path.sigma(t)[..., None, None]
         precision = bumps.curvature / temperature + (alpha / sigma) ** 2

@@ -39,7 +39,7 @@ def gradient(
     batch = presentation.batch(setting, scene, k_batch, BATCH)
 
     def scalar(theta: Array) -> Array:
-        there = None if exact is None else partial(exact, scene)
+        there = None if exact is None else {name: partial(exact, scene)}
         return loss(presentation.models(setting, scene, {name: Perturbation(theta)}, there), batch, k_loss)[0]
 
     form = shape(kind, setting.dim)

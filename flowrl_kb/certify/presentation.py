@@ -104,35 +104,40 @@ def policy(setting: Setting, mixture: Mixture, trained=None, exact=None) -> obje
     return Gaussian(lambda s: (mean(s), jnp.broadcast_to(log_std(s), mean(s).shape)), setting.dim)
 
 
-def models(setting: Setting, scene: Scenario, trained: Mapping[str, object], exact=None) -> Models:
+def models(
+    setting: Setting, scene: Scenario, trained: Mapping[str, object], exact: Mapping[str, Callable] | None = None
+) -> Models:
     """Every object of a method; `trained` gives the perturbation of each trained object by its name.
 
-    `exact(path)` is a noise field that the actor is put on instead of the current law.
+    `exact` gives, by name, factories of what stands in the place of the laboratory's: factory(path) is a noise field of
+    the actor or the behaviour model, a state value, or an energy.
     """
 
     def of(name: str, attribute: str):
         return getattr(trained[name], attribute) if name in trained else None
 
+    path, at = lab_path(setting.path), exact or {}
+    there = {name: at[name](path) for name in ("value", "energy") if name in at}
     flow = setting._replace(policy="field", path="linear" if setting.path == "none" else setting.path, sampler="ode")
     # A model that is being trained must not stand at its optimum, where its expected update vanishes.
     cloned = lab.law(scene, "current" if "behaviour" in trained else "behaviour")
     start = jnp.log(jnp.array(TEMPERATURE))
     return Models(
-        actor=policy(setting, lab.law(scene, "current"), trained.get("actor"), exact),
+        actor=policy(setting, lab.law(scene, "current"), trained.get("actor"), at.get("actor")),
         target_actor=policy(setting, lab.law(scene, "averaged")),
         old=policy(setting, lab.law(scene, "previous")),
-        behaviour=policy(flow, cloned, trained.get("behaviour")),
+        behaviour=policy(flow, cloned, trained.get("behaviour"), at.get("behaviour")),
         critic=lab.q_heads(scene.critic, of("critic", "heads")),
         target_critic=lab.q_heads(scene.target_critic),
         spread=lab.spread_heads(scene.critic, of("critic", "spread") if setting.critic_output == "gaussian" else None),
         target_spread=lab.spread_heads(scene.target_critic),
         logits=lab.logit_heads(scene.critic, ATOMS, of("critic", "logits")),
         target_logits=lab.logit_heads(scene.target_critic, ATOMS),
-        step_critic=lab.step_heads(scene.critic, lab_path(setting.path), of("step_critic", "step_heads")),
-        target_step_critic=lab.step_heads(scene.target_critic, lab_path(setting.path)),
-        value=lab.state_value(scene.critic, setting.dim, of("value", "value")),
+        step_critic=lab.step_heads(scene.critic, path, of("step_critic", "step_heads")),
+        target_step_critic=lab.step_heads(scene.target_critic, path),
+        value=lab.state_value(scene.critic, setting.dim, of("value", "value"), there.get("value")),
         target_value=lab.state_value(scene.target_critic, setting.dim),
-        energy=lab.noisy_energy(scene.critic, lab_path(setting.path), of("energy", "energy")),
+        energy=lab.noisy_energy(scene.critic, path, of("energy", "energy"), there.get("energy")),
         log_temperature=start + trained["log_temperature"].scalar() if "log_temperature" in trained else start,
     )
 

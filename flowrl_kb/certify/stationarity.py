@@ -1,7 +1,8 @@
-"""Stationarity: is a published actor loss at rest where its card says it ends?
+"""Stationarity: is a published loss at rest where its card says it ends?
 
-The policy is put on the exact field that the coordinates predict; the expected gradient must vanish there, relative to
-its size at the laboratory's policy, in every block. An estimator with finitely many candidates is at rest only in the
+The trained object (the policy, a behaviour model, a state value, an energy) is put on the exact one that the
+coordinates predict; the expected gradient must vanish there, relative to
+its size at the laboratory's object, in every block. An estimator with finitely many candidates is at rest only in the
 limit: there the gradients at several numbers of candidates are extrapolated. Two methods at rest at one field have the
 same target field.
 """
@@ -10,20 +11,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from flowrl_kb.certify import exact, subject
+from flowrl_kb import compose
+from flowrl_kb.certify import subject
 from flowrl_kb.certify.compare import LOOKS, MARGIN, WIDE, Comparison, references, residual_test
-from flowrl_kb.certify.features import BINS, block_name
+from flowrl_kb.certify.features import block_name
 from flowrl_kb.certify.fingerprint import Fingerprint
 from flowrl_kb.certify.moments import Moments
+from flowrl_kb.certify.resting import Prediction, predicted, predictions, trains
 from flowrl_kb.certify.store import kept, made_from
 from flowrl_kb.certify.subject import laboratory_hyper
-from flowrl_kb.compose import INFERENCE
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
 
@@ -31,58 +32,25 @@ CANDIDATES = (8, 16, 32, 64)
 """Numbers of candidates from which a limit is extrapolated, with terms in 1/K and 1/K^2."""
 AT, AT_LIMITS = LOOKS[1:3], LOOKS[1:2]
 """Looks at a field, and at the several numbers of candidates of a limit; the error rates are those of five looks."""
-COLDER = 1.5
-"""The negative control predicts a field whose temperature is larger by this factor (plain cloning: a field of another
-law)."""
+Asked = tuple[str, str, Callable, tuple[int, ...]]
+"""Slot, name and `exact` of a prediction, and the numbers of candidates whose limit is asked (none: the laboratory's).
+"""
 
 
-class Prediction(NamedTuple):
-    """A field by name, `field(scene, path)`, a wrong one as control, and whether it is reached only in the limit."""
-
-    name: str
-    field: Callable
-    control: Callable
-    limit: bool = False
-
-
-def predicted(node: Node) -> Prediction | None:
-    """The field at which the node's actor loss should rest, by its coordinates; None where no quadrature gives it.
-
-    Not covered: policies that are trained through their samples (pathwise, ratios), and regressions on samples of the
-    previous policy, whose law is that of a chain and not of its field.
-    """
-    hyper = laboratory_hyper(node)
-    critic = "target_critic" if hyper.get("actor_critic") == "target" else "critic"
-    if node["policy"] != "field":
-        return None
-    if node["route"] in INFERENCE and node["reference"] == "fixed":
-        return Prediction("field of the data", exact.behaviour, partial(exact.naive, 1.0, critic, "fixed", True, False))
-    if node["intermediate-value"] == "soft" and node["reference"] == "uniform" and node["aggregation"] == "min":
-        law = lambda scale: partial(exact.boltzmann, scale * hyper["temperature"], critic)  # noqa: E731
-        return Prediction(f"Boltzmann field of the {critic}", law(1.0), law(COLDER), limit=True)
-    if node["intermediate-value"] == "naive" and node["aggregation"] == "mean":
-        scaled, normalised = node["guidance-scale"] == "score", node["normaliser"] == "mean-abs-q"
-        law = lambda scale: partial(  # noqa: E731
-            exact.naive, scale * hyper["temperature"], critic, node["reference"], scaled, normalised
-        )
-        return Prediction(f"naive field, reference {node['reference']}", law(1.0), law(COLDER))
-    return None
-
-
-def tested(node: Node, name: str, field: Callable, candidates: tuple[int, ...]) -> tuple[Comparison, dict[str, float]]:
+def tested(node: Node, asked: Asked) -> tuple[Comparison, dict[str, float]]:
     """`rest` at one look after the other, until it is decided or the looks are used up."""
-    for n in AT_LIMITS if candidates else AT:
-        result, found = rest(node, name, field, candidates, n)
+    for n in AT_LIMITS if asked[-1] else AT:
+        result, found = rest(node, asked, n)
         if result.verdict != "undecided":
             break
     return result, found
 
 
-def _at(node: Node, name: str, field: Callable, counts: tuple[int, ...]) -> list[Fingerprint]:
-    """The actor's updates at a field, one for each number of candidates; none keeps the laboratory's."""
-    hyper = laboratory_hyper(node)
-    at = (name, lambda scene, path: field(scene, path))
-    return [subject.fingerprint(node, "actor", hyper={**hyper, "candidates": k}, at=at) for k in _counts(node, counts)]
+def _at(node: Node, asked: Asked) -> list[Fingerprint]:
+    """The slot's updates at the object, one for each number of candidates."""
+    hyper, (slot, name, there, counts) = laboratory_hyper(node), asked
+    at = (name, lambda scene, path: there(scene, path))
+    return [subject.fingerprint(node, slot, hyper={**hyper, "candidates": k}, at=at) for k in _counts(node, counts)]
 
 
 def _counts(node: Node, candidates: tuple[int, ...]) -> tuple[int | None, ...]:
@@ -98,16 +66,16 @@ def _extrapolated(points: list[Moments], counts: tuple[int, ...]) -> tuple[np.nd
     return mean, covariance
 
 
-def rest(
-    node: Node, name: str, field: Callable, candidates: tuple[int, ...], n: int
-) -> tuple[Comparison, dict[str, float]]:
-    """Test that the actor's update vanishes at a field; also the worst residual at each number of candidates.
+def rest(node: Node, asked: Asked, n: int) -> tuple[Comparison, dict[str, float]]:
+    """Test that a slot's update vanishes at an object; also the worst residual at each number of candidates.
 
-    Several numbers of candidates are extrapolated to infinitely many; none keeps the laboratory's.
+    Several numbers of candidates are extrapolated to infinitely many.
     """
-    reference, _ = references(subject.fingerprint(node, "actor").take(LOOKS[1]), BINS)
+    slot, _, _, candidates = asked
+    method = compose.of_node(node, hyper=laboratory_hyper(node))
+    reference, _ = references(subject.fingerprint(node, slot).take(LOOKS[1]), subject.rows(method, slot))
     counts = _counts(node, candidates)
-    points = [made.take(n) for made in _at(node, name, field, candidates)]
+    points = [made.take(n) for made in _at(node, asked)]
     found = {
         str(k): round(residual_test(p.mean, p.of_mean, reference, MARGIN).residual, 4)
         for k, p in zip(counts, points, strict=True)
@@ -122,23 +90,25 @@ def rest(
     return result, found
 
 
-def certify(node: Node, stored: Iterable[dict[str, Any]] = ()) -> dict[str, Any] | None:
-    """The stationarity certificate of one node with its negative control, or None where no field is predicted.
+def certify(node: Node, stored: Iterable[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+    """The stationarity certificates of one node, each with its negative control.
 
     What `stored` holds of the same programs is not measured again.
     """
-    prediction = predicted(node)
-    if prediction is None:
-        return None
-    asked = (prediction.name, prediction.field, CANDIDATES * prediction.limit)
-    wrong = (f"control of {prediction.name}", prediction.control, CANDIDATES[-1:] * prediction.limit)
-    key = {"method": node.id, "slot": "actor", "level": "same-target-field", "field": prediction.name}
-    updates = (subject.fingerprint(node, "actor"), *_at(node, *asked), *_at(node, *wrong))
+    return [_certified(node, prediction, stored) for prediction in predictions(node)]
+
+
+def _certified(node: Node, prediction: Prediction, stored: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    slot, name = prediction.slot, prediction.name
+    asked = (slot, name, prediction.exact, CANDIDATES * prediction.limit)
+    wrong = (slot, f"control of {name}", prediction.control, CANDIDATES[-1:] * prediction.limit)
+    key = {"method": node.id, "slot": slot, "level": "same-target-field", "field": name}
+    updates = (subject.fingerprint(node, slot), *_at(node, asked), *_at(node, wrong))
     key["made_from"] = made_from(*updates, more=(sys.modules[__name__],))
     if same := kept(stored, key):
         return same
-    result, points = tested(node, *asked)
-    control, _ = tested(node, *wrong)
+    result, points = tested(node, asked)
+    control, _ = tested(node, wrong)
     scene, block = result.worst
     verdict = {"equal": "stationary", "different": "moving"}.get(result.verdict, result.verdict)
     if prediction.limit and verdict == "moving":
@@ -149,7 +119,7 @@ def certify(node: Node, stored: Iterable[dict[str, Any]] = ()) -> dict[str, Any]
         "worst_residual": round(result.residual, 4),
         "upper_bound": round(result.bound, 4),
         "margin": result.margin,
-        "where": f"scenario {scene + 1}, {block_name('field', block)}",
+        "where": f"scenario {scene + 1}, {block_name(trains(node)[slot], block)}",
         "candidates": points if prediction.limit else {},
         "control": {
             "verdict": "moving" if control.verdict == "different" else control.verdict,
@@ -164,7 +134,7 @@ def shared_targets(kb: KB, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any
     Methods that read different critics rest at fields of one formula; the pair then keeps the assumption that both read
     the same critic.
     """
-    at_rest = [row for row in rows if row["verdict"] == "stationary"]
+    at_rest = [row for row in rows if row["verdict"] == "stationary" and row["slot"] == "actor"]
     for one, other in combinations(at_rest, 2):
         a, b = kb.nodes[one["method"]], kb.nodes[other["method"]]
         kinds = [row["field"].split(" of the ")[0] for row in (one, other)]

@@ -52,9 +52,10 @@ class Mutation(Record):
 
 
 class Stationarity(Record):
-    """Whether the published actor loss is at rest at the field that the card predicts."""
+    """Whether a published loss is at rest at the object (`field`) that the card predicts for its slot."""
 
     method: str
+    slot: str = "actor"
     field: str
     verdict: Literal["stationary", "moving", "undecided"]
     worst_residual: float | None = None

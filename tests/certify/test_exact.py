@@ -1,10 +1,11 @@
 """Exact fields against dense quadrature on a grid, which shares nothing with the Gauss-Hermite rule."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flowrl_kb.certify import exact, presentation, stationarity, subject
+from flowrl_kb.certify import exact, oracles, presentation, resting, stationarity, subject
 from flowrl_kb.certify import laboratory as lab
 from flowrl_kb.certify.moments import Moments
 from flowrl_kb.kb.load import load
@@ -56,7 +57,7 @@ def test_the_naive_field_follows_finite_differences_of_the_mean_head():
 
 
 def test_predictions_follow_coordinates_and_not_names():
-    named = {id: stationarity.predicted(KB.nodes[id]) for id in KB.cards}
+    named = {id: resting.predicted(KB.nodes[id]) for id in KB.cards}
     assert named["sdac"].limit and named["idem"].limit
     assert named["sdac"].name.startswith("Boltzmann") and named["qsm"].name == "naive field, reference uniform"
     assert named["dac"].name == "naive field, reference fixed" and named["idql"].name == "field of the data"
@@ -74,10 +75,50 @@ def test_the_intercept_of_a_known_curve_is_found():
 def test_a_loss_moves_at_a_wrong_field_and_rests_at_its_own():
     """QSM is the cheapest: few replicates already separate its own field from one of another temperature."""
     node = KB.nodes["qsm"]
-    prediction = stationarity.predicted(node)
+    prediction = resting.predicted(node)
     base = subject.fingerprint(node, "actor").take(64)
     size = np.sqrt(np.sum(base.mean**2))
-    own = stationarity._at(node, prediction.name, prediction.field, ())[0].take(64)
-    wrong = stationarity._at(node, "control", prediction.control, ())[0].take(64)
+    own = stationarity._at(node, ("actor", prediction.name, prediction.exact, ()))[0].take(64)
+    wrong = stationarity._at(node, ("actor", "control", prediction.control, ()))[0].take(64)
     assert np.sqrt(np.sum(own.mean**2)) < 1e-4 * size
     assert np.sqrt(np.sum(wrong.mean**2)) > 0.1 * size
+
+
+def data_actions(n=400_000):
+    return np.asarray(lab.draw(lab.law(SCENE, "behaviour"), jax.random.key(3), jnp.broadcast_to(S, (n, 2))))
+
+
+def test_state_values_are_fixed_points_of_averages_over_data_actions():
+    """Against a sample of the data law, whose error of the mean is below a hundredth of every slope's size here."""
+    a = jnp.asarray(data_actions())
+    q = np.asarray(lab.q_heads(SCENE.target_critic)(jnp.broadcast_to(S, a.shape), a)).min(0)
+    for slope, name in oracles.SLOPES.values():
+        parameter = 0.8 if name == "expectile" else 0.5
+        at = lambda given: float(oracles.state_value(slope, given, "target_critic", SCENE, None)(jnp.asarray(S)))  # noqa: B023, E731
+        size = np.abs(slope(q - q.mean(), parameter)).mean()
+        assert abs(np.asarray(slope(q - at(parameter), parameter)).mean()) < 0.01 * size, name
+        other = at(0.5 if name == "expectile" else 1.5 * parameter)
+        assert abs(np.asarray(slope(q - other, parameter)).mean()) > 0.03 * size, name
+
+
+def test_the_exponential_value_is_the_logarithm_of_an_average():
+    a = jnp.asarray(data_actions())
+    q = np.asarray(lab.q_heads(SCENE.target_critic)(jnp.broadcast_to(S, a.shape), a)).min(0)
+    got = oracles.state_value(oracles.exponential, 0.5, "target_critic", SCENE, None)(jnp.asarray(S))
+    np.testing.assert_allclose(got, 0.5 * np.log(np.mean(np.exp(q / 0.5))), atol=5e-3)
+
+
+@pytest.mark.parametrize("snr", [-2.0, 1.0])
+def test_the_energy_is_the_posterior_average_of_weighted_data(snr):
+    """Against data actions weighted by the likelihood of the noisy one."""
+    path = presentation.lab_path("vp")
+    t = jnp.asarray(presentation._LEVEL_OF["vp"](jnp.asarray(snr)))
+    a = data_actions()
+    q = np.asarray(lab.q_heads(SCENE.critic)(jnp.broadcast_to(S, a.shape), jnp.asarray(a))).min(0)
+    alpha, sigma = float(path.alpha(t)), float(path.sigma(t))
+    likelihood = np.exp(-0.5 * ((X - alpha * a) ** 2).sum(1) / sigma**2)
+    expected = np.log(np.sum(likelihood * np.exp(q / 0.5)) / likelihood.sum())
+    weight = oracles.weight("exponential", {"temperature": 0.5})
+    got = oracles.energy(weight, "critic", SCENE, path)(jnp.asarray(X), t, jnp.asarray(S))
+    np.testing.assert_allclose(got, expected, atol=2e-2)
+    assert abs(expected - np.log(np.mean(np.exp(q / 0.5)))) > 0.1, "the average of all data would pass as well"

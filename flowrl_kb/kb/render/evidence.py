@@ -38,8 +38,8 @@ def _at_rest(found: Stationarity) -> str:
         bias = f" in the limit of infinitely many candidates (residual {steps})"
     control = figure(found.control["worst_residual"]) if found.control else "none"
     return html.para(
-        f"The published actor loss is {html.badge(found.verdict)} at the {esc(found.field)}{esc(bias)}: residual "
-        f"{figure(found.worst_residual)}, margin {figure(found.margin)}; at a wrong field {control}."
+        f"The published {found.slot} loss is {html.badge(found.verdict)} at the {esc(found.field)}{esc(bias)}: "
+        f"residual {figure(found.worst_residual)}, margin {figure(found.margin)}; at a wrong field {control}."
     )
 
 

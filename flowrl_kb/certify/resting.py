@@ -1,0 +1,98 @@
+"""Where published losses should rest: exact objects by the coordinates of a card, each with a wrong one as control."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import NamedTuple
+
+from flowrl_kb import compose
+from flowrl_kb.certify import exact, oracles
+from flowrl_kb.certify import laboratory as lab
+from flowrl_kb.certify.subject import laboratory_hyper
+from flowrl_kb.compose import INFERENCE
+from flowrl_kb.kb.nodes import Node
+
+COLDER = 1.5
+"""The negative control predicts an object whose temperature is larger by this factor (plain cloning: a field of another
+law; expectiles: the mean)."""
+
+
+class Prediction(NamedTuple):
+    """An object of a slot by name, `exact(scene, path)`, a wrong one as control, and whether it is only a limit."""
+
+    slot: str
+    name: str
+    exact: Callable
+    control: Callable
+    limit: bool = False
+
+
+def predictions(node: Node) -> list[Prediction]:
+    """Everything that is predicted of a node: its actor, and the objects of the data that it trains beside it."""
+    found = (predicted(node), _behaviour(node), _state_value(node), _energy(node))
+    return [prediction for prediction in found if prediction]
+
+
+def _behaviour(node: Node) -> Prediction | None:
+    if "behaviour" not in trains(node):
+        return None
+    return Prediction("behaviour", "field of the data", exact.behaviour, _elsewhere)
+
+
+def _elsewhere(scene, path):
+    """The field of another law than that of the data."""
+    return lab.exact_eps(lab.law(scene, "averaged"), path)
+
+
+def _state_value(node: Node) -> Prediction | None:
+    """State values of data actions; not covered: those of returns, which the roll-outs make."""
+    if "value" not in trains(node) or node["critic"] not in oracles.SLOPES:
+        return None
+    hyper = laboratory_hyper(node)
+    slope, name = oracles.SLOPES[node["critic"]]
+    parameter = hyper.get(f"value_{name}") or hyper[name]
+    critic = "critic" if hyper.get("value_critic") == "online" else "target_critic"
+    law = lambda given: partial(oracles.state_value, slope, given, critic)  # noqa: E731
+    wrong = 0.5 if name == "expectile" else COLDER * parameter
+    return Prediction("value", f"{node['critic']} value of the {critic}", law(parameter), law(wrong))
+
+
+def _energy(node: Node) -> Prediction | None:
+    """Energies regressed on data actions; not covered: contrastive ones, whose support is a chain's law."""
+    if node["energy"] != "linex" or node["aggregation"] != "min":
+        return None
+    hyper = laboratory_hyper(node)
+    critic = "target_critic" if hyper.get("actor_critic") == "target" else "critic"
+    law = lambda scale: partial(oracles.energy, oracles.weight(node["energy-weight"], hyper, scale), critic)  # noqa: E731
+    return Prediction("energy", f"posterior weight of the {critic}", law(1.0), law(COLDER))
+
+
+def trains(node: Node) -> Mapping[str, str]:
+    return compose.of_node(node, hyper=laboratory_hyper(node)).trains
+
+
+def predicted(node: Node) -> Prediction | None:
+    """The field at which the node's actor loss should rest, by its coordinates; None where no quadrature gives it.
+
+    Not covered: policies that are trained through their samples (pathwise, ratios), and regressions on samples of the
+    previous policy, whose law is that of a chain and not of its field.
+    """
+    hyper = laboratory_hyper(node)
+    critic = "target_critic" if hyper.get("actor_critic") == "target" else "critic"
+    if node["policy"] != "field":
+        return None
+    if node["route"] in INFERENCE and node["reference"] == "fixed":
+        return Prediction(
+            "actor", "field of the data", exact.behaviour, partial(exact.naive, 1.0, critic, "fixed", True, False)
+        )
+    if node["intermediate-value"] == "soft" and node["reference"] == "uniform" and node["aggregation"] == "min":
+        law = lambda scale: partial(exact.boltzmann, scale * hyper["temperature"], critic)  # noqa: E731
+        return Prediction("actor", f"Boltzmann field of the {critic}", law(1.0), law(COLDER), limit=True)
+    if node["intermediate-value"] == "naive" and node["aggregation"] == "mean":
+        scaled, normalised = node["guidance-scale"] == "score", node["normaliser"] == "mean-abs-q"
+        law = lambda scale: partial(  # noqa: E731
+            exact.naive, scale * hyper["temperature"], critic, node["reference"], scaled, normalised
+        )
+        return Prediction("actor", f"naive field, reference {node['reference']}", law(1.0), law(COLDER))
+    return None
