@@ -73,6 +73,8 @@ def _unless(cell: Coordinates, axis: str, absent: str, default: str) -> str:
 
 
 def _loss_space(cell: Coordinates) -> str:
+    if cell["loss-space"] == "control":
+        return "velocity"  # the weight of each step comes on top (`parts.control`)
     return "eps" if cell["loss-space"] in ("none", "likelihood") else cell["loss-space"]
 
 
@@ -120,6 +122,8 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
             return parts._replace(likelihood=bound("likelihood"))
         if not one_step:
             return parts._replace(whole_chain=cell["space"] == "path")
+    if cell["intermediate-value"] == "adjoint":
+        return parts._replace(intermediate_value=bound("intermediate-value"), error=_error(cell), steered=True)
     single = reverse or route in ("regression-gradient", "pathwise", *INFERENCE)
     parts = parts._replace(
         source=bound("source"),
@@ -213,7 +217,7 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     trains = {"actor": cell["policy"]} | {k: KIND_OF[k] for k in losses if k != "actor"}
     if "critic" in trains and cell["critic-output"] in ("gaussian", "categorical"):
         trains["critic"] = f"{cell['critic-output']}-critic"
-    of_behaviour = of_path or cell["operator"] == "potential"
+    of_behaviour = of_path or cell["operator"] == "potential" or cell["intermediate-value"] == "adjoint"
     if cell["space"] == "coupled-map" or (of_behaviour and cell["reference"] == "fixed"):
         losses["behaviour"] = _cloning(cell)
         trains["behaviour"] = "field"

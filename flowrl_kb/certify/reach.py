@@ -31,8 +31,9 @@ SUPPORT, SUPPORT_BATCH = 8, 64
 """Fresh policy actions for each state, and batch size, where every one of them is a whole chain."""
 CHAINS = {"hidden": (64, 64)}
 """Further changes for methods that run many chains in each update."""
+ALONG_CHAINS = ("backprop", "adjoint")
 CHAIN_STEPS, ROUND_STEPS = 2000, 1000
-"""Updates of methods that differentiate chains; updates of one round of methods that learn from the previous policy."""
+"""Updates of methods that carry gradients back along chains; of one round of those that learn from the previous policy."""
 ROUNDS = 3
 """Rounds of methods that learn from the previous policy: it is renewed ROUNDS - 1 times after the fresh one.
 
@@ -64,7 +65,7 @@ def updates(made: Settings) -> int:
         return ON_POLICY_STEPS
     if renewing(made):
         return ROUNDS * ROUND_STEPS
-    return CHAIN_STEPS if made.coordinates["intermediate-value"] == "backprop" else STEPS
+    return CHAIN_STEPS if made.coordinates["intermediate-value"] in ALONG_CHAINS else STEPS
 
 
 def prepare(kb: KB, node: Node) -> Settings:
@@ -73,7 +74,7 @@ def prepare(kb: KB, node: Node) -> Settings:
     made = Settings(node.id, choice.coordinates, dict(choice.hyper), {**settings.TRAINING, **choice.training})
     made = settings.on_bandit(made, updates(made))
     hyper, training = dict(made.hyper), {**made.training, **CHANGES}
-    if made.coordinates["intermediate-value"] == "backprop":
+    if made.coordinates["intermediate-value"] in ALONG_CHAINS:
         training |= CHAINS
     if made.coordinates["direction"] == "forward" and hyper.get("candidates", 0) > SUPPORT:
         hyper["candidates"] = SUPPORT

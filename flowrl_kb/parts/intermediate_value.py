@@ -12,6 +12,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from flowrl_kb.parts import control
 from flowrl_kb.parts.direction import Draws
 from flowrl_kb.parts.path import coefficients
 from flowrl_kb.parts.step import Step
@@ -47,6 +48,24 @@ def soft(field: FieldPolicy, q: Value, draws: Draws, s: Array, slope: Slope) -> 
     g = gradient(q, draws.a)
     w = jax.nn.softmax(slope(g) * q(draws.a), axis=0)
     return slope(g) * jnp.sum(w[..., None] * g, axis=0, keepdims=True) / coefficients(field.path, draws.t)[0]
+
+
+def adjoint(reference: FieldPolicy, q: Value, chain: Array, s: Array, slope: Slope) -> Array:
+    """The tilt's gradient at the end of a chain, carried back by the drift of the reference's process: (K, B, d).
+
+    G_K = slope grad Q(x_K), G_k = G_(k+1) + h J^T G_(k+1), J the Jacobian at x_k of the drift with the field read at
+    the next level. Also called lean adjoint. Not to be confused with `backprop`: it differentiates the trained chain.
+    Source: Adjoint Matching (2409.08861); QAM (2601.14234), official agents/qam.py.
+    """
+    g = gradient(q, chain[-1])
+    h = reference.grid[:-1] - reference.grid[1:]
+
+    def back(carried: Array, k: Array) -> tuple[Array, Array]:
+        _, pull_back = jax.vjp(lambda x: control.drift(reference, x, k, s, level=1), chain[k])
+        carried = carried + h[k] * pull_back(carried)[0]
+        return carried, carried
+
+    return jax.lax.scan(back, slope(g) * g, jnp.arange(len(chain) - 1), reverse=True)[1]
 
 
 def path_value(models: Models, step: Step, s: Array, target: bool = True) -> Array:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from flowrl_kb.parts import control
 from flowrl_kb.parts import intermediate_value as intermediate_values
 from flowrl_kb.parts.direction import Draws
 from flowrl_kb.parts.operator import Operator
@@ -43,6 +44,7 @@ class Parts(NamedTuple):
     target_critic: bool = False
     one_step: bool = False
     whole_chain: bool = False
+    steered: bool = False
     take: Callable | None = None
     candidates: int = 1
     support: int = 1
@@ -124,6 +126,8 @@ def regression_gradient(models: Models, batch: Batch, key: Key, p: Parts) -> Sca
 
     Where the operator moves the samples themselves, before they are noised, there is nothing left to shift.
     """
+    if p.steered:
+        return _steered(models, batch, key, p)
     k_draws, k_head = jax.random.split(key)
     draws = _draws(models, batch, k_draws, p)
     if p.operator.move:
@@ -131,6 +135,25 @@ def regression_gradient(models: Models, batch: Batch, key: Key, p: Parts) -> Sca
     noise = draws.eps if p.reference.keeps_noise else jnp.zeros_like(draws.x)
     target = jax.lax.stop_gradient(noise - _shift(models, batch, k_head, p, draws))
     return jnp.mean(p.error(models.actor, draws._replace(eps=target), batch.s)), {}
+
+
+def _steered(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
+    """The same regression at every state of a chain of the memoryless process, towards the reference's field.
+
+    E sum_k w_k |eps_theta(x_k) - (eps_nu(x_k) - scale_k G_k)|^2 with w and scale of `control`, G the adjoint.
+    """
+    k_chain, k_head = jax.random.split(key)
+    actor, base = models.actor, p.reference.field(models)
+    states = jax.lax.stop_gradient(control.chain(actor, base, k_chain, batch.s))
+    q = _value(models, batch, k_head, p)
+    inside = q if p.box is None else (lambda a: q(jnp.clip(a, -p.box, p.box)))
+    slope = lambda g: p.operator.slope / _divisor(models, batch, k_head, p, g)  # noqa: E731
+    pull = p.intermediate_value(base, inside, states, batch.s, slope)
+    x = states[:-1]
+    t = jnp.broadcast_to(actor.grid[:-1, None], x.shape[:-1])
+    target = jax.lax.stop_gradient(base.eps(x, t, batch.s) - control.scale(actor)[:, None, None] * pull)
+    error = p.error(actor, Draws(x, t, states[-1:], target), batch.s)
+    return jnp.mean(control.weight(actor) @ error), {"pull": jnp.mean(jnp.abs(pull))}
 
 
 def regression_mixed(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:

@@ -216,9 +216,11 @@ def path_and_grid(coordinates: Mapping[str, str], steps: int, box: float | None)
     if kind == "linear":
         if coordinates.get("direction") == "reverse":  # candidates are divided by alpha, their posterior by sigma
             return paths.linear(0.01, 0.99), jnp.linspace(0.99, 0.0, steps + 1)
-        # The velocity of a guided noise is divided by alpha.
-        guided = coordinates.get("route") == "inference-guidance"
-        top = 1.0 if coordinates.get("prediction") == "velocity" and not guided else 0.98
+        # The velocity of a guided or shifted noise is divided by alpha.
+        by_noise = (
+            coordinates.get("route") == "inference-guidance" or coordinates.get("intermediate-value") == "adjoint"
+        )
+        top = 1.0 if coordinates.get("prediction") == "velocity" and not by_noise else 0.98
         return paths.linear(t_max=top), jnp.linspace(top, 0.0, steps + 1)
     top = 0.9946 if box is not None else UNBOUNDED_TOP
     return paths.vp(t_max=top), jnp.linspace(top, 0.0, steps + 1)
