@@ -33,7 +33,7 @@ CHAINS = {"hidden": (64, 64)}
 """Further changes for methods that run many chains in each update."""
 ALONG_CHAINS = ("backprop", "adjoint")
 CHAIN_STEPS, ROUND_STEPS = 2000, 1000
-"""Updates of methods that carry gradients back along chains; of one round of those that learn from the previous policy."""
+"""Updates of methods that carry gradients back along chains; those of a round of learning from the previous policy."""
 ROUNDS = 3
 """Rounds of methods that learn from the previous policy: it is renewed ROUNDS - 1 times after the fresh one.
 
