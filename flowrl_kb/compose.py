@@ -19,7 +19,7 @@ from flowrl_kb.parts.backup import Next
 from flowrl_kb.parts.control_variate import share
 from flowrl_kb.parts.likelihood import pull_to_frozen
 from flowrl_kb.parts.route import Parts
-from flowrl_kb.parts.space import denoising_error
+from flowrl_kb.parts.space import denoising_error, level_weight
 from flowrl_kb.parts.types import Loss, Method
 
 Coordinates = Mapping[str, str]
@@ -114,6 +114,8 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         space = part("space", cell["space"])
         if cell["operator"] == "potential":
             space = partial(space, weight=part("loss-space", cell["loss-space"]))
+        if cell["operator"] == "noised-density":
+            space = partial(space, weight=bind(level_weight, hyper))
         parts = parts._replace(space=space, one_step=one_step)
         if by_step:
             return parts._replace(take=_take(cell, hyper), intermediate_value=bound("intermediate-value"))
@@ -214,7 +216,7 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     trains = {"actor": cell["policy"]} | {k: KIND_OF[k] for k in losses if k != "actor"}
     if "critic" in trains and cell["critic-output"] in ("gaussian", "categorical"):
         trains["critic"] = f"{cell['critic-output']}-critic"
-    of_behaviour = of_path or cell["operator"] == "potential"
+    of_behaviour = of_path or cell["operator"] in ("potential", "noised-density")
     if cell["space"] == "coupled-map" or (of_behaviour and cell["reference"] == "fixed"):
         losses["behaviour"] = _cloning(cell)
         trains["behaviour"] = "field"

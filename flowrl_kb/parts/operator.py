@@ -122,6 +122,11 @@ def potential(*, q_weight=1.0, bc_weight=1.0) -> Operator:
     return Operator(divergence="potential", q_weight=q_weight, penalty_weight=bc_weight)
 
 
+def noised_density(*, q_weight=1.0, bc_weight=1.0) -> Operator:
+    """Expected Q plus the log-density, under the reference, of noised copies of the produced action."""
+    return Operator(divergence="noised-density", q_weight=q_weight, penalty_weight=bc_weight)
+
+
 def ascent(*, action_steps, action_rate, box=None) -> Operator:
     """Every sample of the reference climbs Q: `action_steps` times a <- a + action_rate grad Q(a), clipped to the box.
 
