@@ -136,7 +136,8 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
             intermediate_value=part("intermediate-value", cell["intermediate-value"]),
             share=bind(share, hyper),
         )
-    if cell["critic"] in IN_SAMPLE and hyper.get("weight_clip") is not None:
+    over_value = hyper.get("weight_clip") is not None or cell["operator"] == "conditional"
+    if cell["critic"] in IN_SAMPLE and over_value:
         parts = parts._replace(baseline=lambda models, s: models.value(s))
     return parts
 
@@ -216,8 +217,9 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     trains = {"actor": cell["policy"]} | {k: KIND_OF[k] for k in losses if k != "actor"}
     if "critic" in trains and cell["critic-output"] in ("gaussian", "categorical"):
         trains["critic"] = f"{cell['critic-output']}-critic"
-    of_behaviour = of_path or cell["operator"] in ("potential", "noised-density")
-    if cell["space"] == "coupled-map" or (of_behaviour and cell["reference"] == "fixed"):
+    reads_behaviour = of_path or cell["operator"] in ("potential", "noised-density")
+    of_behaviour = cell["space"] == "coupled-map" or cell["acting"] == "classifier-free"
+    if of_behaviour or (reads_behaviour and cell["reference"] == "fixed"):
         losses["behaviour"] = _cloning(cell)
         trains["behaviour"] = "field"
     return Method(name, trains, losses, act, rewriting(cell, hyper))
