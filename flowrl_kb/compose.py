@@ -18,7 +18,7 @@ from flowrl_kb.parts.backup import Next
 from flowrl_kb.parts.control_variate import share
 from flowrl_kb.parts.likelihood import pull_to_frozen
 from flowrl_kb.parts.route import Parts
-from flowrl_kb.parts.space import denoising_error
+from flowrl_kb.parts.space import denoising_error, level_weight
 from flowrl_kb.parts.types import Loss, Method
 
 Coordinates = Mapping[str, str]
@@ -115,6 +115,8 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         space = part("space", cell["space"])
         if cell["operator"] == "potential":
             space = partial(space, weight=part("loss-space", cell["loss-space"]))
+        if cell["operator"] == "noised-density":
+            space = partial(space, weight=bind(level_weight, hyper))
         parts = parts._replace(space=space, one_step=one_step)
         if by_step:
             return parts._replace(take=_take(cell, hyper), intermediate_value=bound("intermediate-value"))
@@ -137,7 +139,8 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
             intermediate_value=part("intermediate-value", cell["intermediate-value"]),
             share=bind(share, hyper),
         )
-    if cell["critic"] in IN_SAMPLE and hyper.get("weight_clip") is not None:
+    over_value = hyper.get("weight_clip") is not None or cell["operator"] == "conditional"
+    if cell["critic"] in IN_SAMPLE and over_value:
         parts = parts._replace(baseline=lambda models, s: models.value(s))
     return parts
 
@@ -217,8 +220,10 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     trains = {"actor": cell["policy"]} | {k: KIND_OF[k] for k in losses if k != "actor"}
     if "critic" in trains and cell["critic-output"] in ("gaussian", "categorical"):
         trains["critic"] = f"{cell['critic-output']}-critic"
-    of_behaviour = of_path or cell["operator"] == "potential" or cell["intermediate-value"] == "adjoint"
-    if cell["space"] == "coupled-map" or (of_behaviour and cell["reference"] == "fixed"):
+    reads_behaviour = of_path or cell["operator"] in ("potential", "noised-density")
+    reads_behaviour = reads_behaviour or cell["intermediate-value"] == "adjoint"
+    of_behaviour = cell["space"] == "coupled-map" or cell["acting"] == "classifier-free"
+    if of_behaviour or (reads_behaviour and cell["reference"] == "fixed"):
         losses["behaviour"] = _cloning(cell)
         trains["behaviour"] = "field"
     return Method(name, trains, losses, act, rewriting(cell, hyper))

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from flowrl_kb.parts.guidance import extrapolated
 from flowrl_kb.parts.types import Array, Key, Models
 
 
@@ -85,6 +86,12 @@ def exponential(
     a = coarse(models.actor, acting_steps).sample(k_sample, s, (best_of,))
     logits = _score(models, s, a, acting_critic) / acting_temperature
     return _pick(a, jax.random.categorical(k_pick, logits, axis=0))
+
+
+def classifier_free(models: Models, s: Array, key: Key, *, guidance_weight, acting_steps=None) -> Array:
+    """One sample of the field that lies beyond the actor as seen from the model of the data."""
+    field = extrapolated(models.behaviour, models.actor, guidance_weight)
+    return coarse(field, acting_steps).sample(key, s)
 
 
 def mode(models: Models, s: Array, key: Key) -> Array:

@@ -50,6 +50,19 @@ def guided(actor: Field, energy: Energy, scale: Scale, guidance_weight: float, d
     return replace(actor, net=eps, prediction="eps")
 
 
+def extrapolated(base: Field, conditioned: Field, guidance_weight: float) -> Field:
+    """The conditioned model with noise eps_b + w (eps_c - eps_b); one path for both, so that velocities mix alike.
+
+    At w = 1 it is the conditioned model, at w = 0 the base. Also called classifier-free guidance.
+    """
+
+    def eps(x: Array, t: Array, s: Array) -> Array:
+        noise = base.eps(x, t, s)
+        return noise + guidance_weight * (conditioned.eps(x, t, s) - noise)
+
+    return replace(conditioned, net=eps, prediction="eps")
+
+
 def guiding(guide: Guide, scale: Scale, drift: bool, *, guidance_weight) -> Callable[[Models], Models]:
     """Models whose actor, and its average, are guided."""
 

@@ -107,6 +107,14 @@ def best_advantage() -> Operator:
     return Operator(weights=weights)
 
 
+def conditional(*, advantage_threshold=0.0) -> Operator:
+    """The reference given that Q exceeds a state value by the threshold; q is that excess, and the weight one or zero.
+
+    Source: CFGRL (2505.23458), the optimality variable; its power is that of the acting rule `classifier_free`.
+    """
+    return Operator(weights=lambda q: (q >= advantage_threshold).astype(q.dtype))
+
+
 def reciprocal(*, q_weight=1.0, bc_weight=1.0) -> Operator:
     """Expected Q minus a denoising or likelihood error on reference samples (forward KL)."""
     return Operator(divergence="forward-kl", q_weight=q_weight, penalty_weight=bc_weight)
@@ -120,6 +128,11 @@ def proximal(*, q_weight=1.0, bc_weight=1.0) -> Operator:
 def potential(*, q_weight=1.0, bc_weight=1.0) -> Operator:
     """Expected Q minus the denoising error that the reference's own field makes on the produced action."""
     return Operator(divergence="potential", q_weight=q_weight, penalty_weight=bc_weight)
+
+
+def noised_density(*, q_weight=1.0, bc_weight=1.0) -> Operator:
+    """Expected Q plus the log-density, under the reference, of noised copies of the produced action."""
+    return Operator(divergence="noised-density", q_weight=q_weight, penalty_weight=bc_weight)
 
 
 def ascent(*, action_steps, action_rate, box=None) -> Operator:

@@ -18,6 +18,11 @@ def denoising_error(field, draws, s: Array, weight=unit_weight) -> Array:
     return weight(field.path, draws.t) * jnp.sum(jnp.square(residual), axis=-1)
 
 
+def level_weight(path, t: Array, *, sigma_power) -> Array:
+    """sigma^p: what the score of a noised copy counts at level t."""
+    return path.sigma(t) ** sigma_power
+
+
 def action(
     divergence: str | None, reference: Reference, produced, models: Models, batch: Batch, key: Key, weight=unit_weight
 ) -> Array:
@@ -26,7 +31,8 @@ def action(
     reverse-kl: E[log pi(a)] against a flat reference; forward-kl: denoising error (or negative log-density, where the
     policy has one) on reference samples, averaged over dimensions; squared-distance: mean square distance of produced
     to reference actions (needs a deterministic policy); potential: denoising error of the reference's field on produced
-    actions, with the time weight of its own training, averaged over dimensions.
+    actions, with the time weight of its own training, averaged over dimensions; noised-density: a function of the
+    produced action whose gradient is w(t) (eps_nu(x_t) - eps), which is w sigma / alpha times that of -log nu_t(x_t).
     """
     if divergence is None:
         return jnp.zeros(())
@@ -36,6 +42,11 @@ def action(
         field = reference.field(models)
         draws = forward(field, produced.a[None], key, 1, None)
         return jnp.mean(denoising_error(field, draws, batch.s, weight)) / produced.a.shape[-1]
+    if divergence == "noised-density":
+        field = reference.field(models)
+        draws = forward(field, produced.a[None], key, 1, None)
+        push = weight(field.path, draws.t)[..., None] * (field.eps(draws.x, draws.t, batch.s) - draws.eps)
+        return jnp.mean(jnp.sum(jax.lax.stop_gradient(push[0]) * produced.a, axis=-1))
     k_actions, k_noise = jax.random.split(key)
     samples = reference.actions(models, batch, k_actions)
     if divergence == "forward-kl" and hasattr(models.actor, "log_prob"):
