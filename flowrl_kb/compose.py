@@ -98,7 +98,8 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         parts = parts._replace(likelihood=bound("likelihood"), intermediate_value=bound("intermediate-value"))
         if cell["sampler"] == "coupled-euler":
             parts = parts._replace(copy_weight=hyper.get("copy_weight", 0.0))
-        return parts._replace(pull=bind(pull_to_frozen, hyper)) if cell["reference"] == "fixed" else parts
+        pull = steps.pull_along_chain if cell["space"] == "path" else pull_to_frozen
+        return parts._replace(pull=bind(pull, hyper)) if cell["reference"] == "fixed" else parts
     if route == "regression-signed":
         forward = part("direction", cell["direction"])
         return parts._replace(direction=forward, error=_error(cell), intermediate_value=bound("intermediate-value"))

@@ -35,8 +35,8 @@ PIECE = 1024
 class Shape(NamedTuple):
     """What a trained object is made for: `ds` and `d` are the state and action dimensions, `heads` those of critics.
 
-    `path`, `grid`, `prediction`, `sampler`, `min_std`, `mixing` and `box` describe a field policy (see
-    `parts.policy.Field`); `squash` a Gaussian on a box, `state_std` whether its standard deviation depends on the
+    `path`, `grid`, `prediction`, `sampler`, `min_std`, `mixing`, `noise_level` and `box` describe a field policy
+    (see `parts.policy.Field`); `squash` a Gaussian on a box, `state_std` whether its standard deviation depends on the
     state, `scalar` where a trained scalar starts. `reach` (unbounded actions only) is the half-width inside which
     there are data: beyond it critics fall as -|a|^2 / 2, as the rewards of bandits do; a free network would
     extrapolate upwards somewhere. `waves` are angular frequencies whose sines and cosines of each action coordinate
@@ -54,6 +54,7 @@ class Shape(NamedTuple):
     sampler: str = "ancestral"
     min_std: float = 0.1
     mixing: float = 0.95
+    noise_level: float = 0.7
     box: float | None = None
     squash: bool = False
     state_std: bool = True
@@ -95,7 +96,7 @@ def _field(net: Net, p: Shape) -> policy.Field:
         out = _noisy(net, p, x, t, s)
         return out if p.reach is None else out + _gaussian_guess(p, x, t)
 
-    return policy.Field(output, p.path, p.grid, p.d, p.prediction, p.sampler, p.min_std, p.box, p.mixing)
+    return policy.Field(output, p.path, p.grid, p.d, p.prediction, p.sampler, p.min_std, p.box, p.mixing, p.noise_level)
 
 
 def _noisy(net: Net, p: Shape, x: Array, t: Array, s: Array) -> Array:

@@ -27,6 +27,7 @@ class Field:
     min_std: float = 0.1
     box: float | None = None
     mixing: float = 0.95
+    noise_level: float = 0.7
 
     @property
     def copies(self) -> int:

@@ -94,6 +94,21 @@ def ode(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]
     return x + step, jnp.zeros((*x.shape[:-1], 1), x.dtype)
 
 
+def flow_sde(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]:
+    """Euler-Maruyama step of an SDE with the marginals of the probability-flow ODE, with noise at every step.
+
+    mean = x + (u - t) v + g^2 (t - u) score / 2, std = g sqrt(t - u), g = a sqrt(sigma_t / alpha_t), a = noise_level;
+    pure noise takes alpha from the next level. Not to be confused with `ode`, its limit a = 0, or `euler-maruyama`,
+    whose process fixes the noise. Source: Flow-GRPO (2505.05470), ODE-to-SDE.
+    """
+    level, u = field.grid[k], field.grid[k + 1]
+    t, h = jnp.broadcast_to(level, x.shape[:-1]), level - u
+    (alpha, sigma), (alpha_u, _) = coefficients(field.path, level), coefficients(field.path, u)
+    variance = field.noise_level**2 * sigma / jnp.where(alpha > 0.0, alpha, alpha_u) * h
+    mean = x - h * field.velocity(x, t, s) + 0.5 * variance * field.score(x, t, s)
+    return mean, jnp.sqrt(variance)
+
+
 def coupled_euler(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]:
     """Alternating Euler steps of two copies (z, y) of the action, which are then mixed; `undone` inverts the chain.
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from flowrl_kb.parts.likelihood import REDUCTIONS
 from flowrl_kb.parts.path import coefficients
 from flowrl_kb.parts.reference import Reference
 from flowrl_kb.parts.types import Array, Batch, FieldPolicy, Key, Models
@@ -55,6 +56,22 @@ def chain_divergence(field: FieldPolicy, other: FieldPolicy, chain: Array, s: Ar
     """Sum over the steps of a chain (K+1, ..., B, d) of the divergence of two fields' kernels there: (..., B)."""
     k = jnp.expand_dims(jnp.arange(chain.shape[0] - 1), range(1, chain.ndim - 1))
     return jnp.sum(kernel_divergence(field, other, chain[:-1], k, s), axis=0)
+
+
+def pull_along_chain(models: Models, batch: Batch, *, anchor_weight: float, log_prob_reduction="sum") -> Array:
+    """beta E_k KL of the actor's steps from those of a frozen policy on the stored chain, with the sampler's own noise.
+
+    KL_k = |mu_theta - mu_ref|^2 / 2 std_k^2, both means by the sampler of the actor. Source: Flow-GRPO (2505.05470).
+    """
+    actor = models.actor
+    frozen = replace(actor, net=models.behaviour.velocity, prediction="velocity")
+
+    def one(k: Array, x: Array) -> Array:
+        (mean, std), (mean_ref, _) = (field.step(x, k, batch.s) for field in (actor, frozen))
+        apart = jnp.square((mean - jax.lax.stop_gradient(mean_ref)) / std)
+        return 0.5 * REDUCTIONS[log_prob_reduction](apart, -1)
+
+    return anchor_weight * jnp.mean(jax.vmap(one)(jnp.arange(len(batch.chain) - 1), batch.chain[:-1]))
 
 
 def path_penalty(

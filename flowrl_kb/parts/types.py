@@ -38,6 +38,7 @@ class FieldPolicy(Protocol):
     min_std: float
     box: float | None
     mixing: float
+    noise_level: float
 
     def eps(self, x: Array, t: Array, s: Array) -> Array: ...
     def x0(self, x: Array, t: Array, s: Array) -> Array: ...

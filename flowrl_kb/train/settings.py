@@ -241,6 +241,7 @@ def shapes(settings: Settings, trains: Mapping[str, str], ds: int, d: int, box: 
             prediction="eps" if prediction in ("none", "unknown", "not-applicable") else prediction,
             min_std=hyper.get("min_std") or 0.1,
             mixing=hyper.get("mixing", base.mixing),
+            noise_level=hyper.get("noise_level", base.noise_level),
         )
     on_policy = cell.get("setting") == "on-policy"
     start = training.get("log_temperature_start", 0.0)
