@@ -139,7 +139,8 @@ def _stationary(node: Node, data: dict[str, Any], force: bool) -> list[str]:
 def _pairs_hash(kb: KB) -> str:
     from flowrl_kb.certify.store import code_hash
 
-    return code_hash(*sorted(node.id for node in executable(kb))) + "".join(card_hash(kb.cards[id])[:4] for id in sorted(kb.cards))
+    cards = "".join(card_hash(kb.cards[id])[:4] for id in sorted(kb.cards))
+    return code_hash(*sorted(node.id for node in executable(kb))) + cards
 
 
 def _pairs(kb: KB, data: dict[str, Any]) -> None:
