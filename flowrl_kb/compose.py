@@ -123,7 +123,8 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
             return parts._replace(likelihood=bound("likelihood"))
         if not one_step:
             return parts._replace(whole_chain=cell["space"] == "path")
-    single = reverse or route in ("regression-gradient", "pathwise", *INFERENCE)
+    chooses = operator.move and operator.weights
+    single = reverse or (route in ("regression-gradient", "pathwise", *INFERENCE) and not chooses)
     parts = parts._replace(
         source=bound("source"),
         direction=part("direction", cell["direction"]),
