@@ -127,7 +127,8 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
             return parts._replace(whole_chain=cell["space"] == "path")
     if cell["intermediate-value"] == "adjoint":
         return parts._replace(intermediate_value=bound("intermediate-value"), error=_error(cell), steered=True)
-    single = reverse or route in ("regression-gradient", "pathwise", *INFERENCE)
+    chooses = operator.move and operator.weights
+    single = reverse or (route in ("regression-gradient", "pathwise", *INFERENCE) and not chooses)
     parts = parts._replace(
         source=bound("source"),
         direction=part("direction", cell["direction"]),

@@ -48,6 +48,7 @@ HYPER = {
     "pessimism": 0.5,  # with two heads, one standard deviation below the mean is the minimum
     "target_entropy": -1.0,
     "entropy_weight": 0.05,
+    "kept": 4,
     "action_steps": 3,
     "action_rate": 0.1,
     "copy_weight": 0.5,

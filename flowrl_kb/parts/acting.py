@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from flowrl_kb.parts.guidance import extrapolated
+from flowrl_kb.parts.operator import candidate_ascent
 from flowrl_kb.parts.types import Array, Key, Models
 
 
@@ -76,6 +77,27 @@ def rank(
     a = coarse(actor, acting_steps).sample(k_sample, s, (best_of,))
     best = jnp.argmax(_score(models, s, a, acting_critic, acting_aggregation), axis=0)
     return perturbed(models, _pick(a, best), k_noise, noise_std)
+
+
+def ascent(
+    models: Models,
+    s: Array,
+    key: Key,
+    *,
+    best_of,
+    kept,
+    action_steps,
+    action_rate,
+    acting_critic="online",
+    acting_aggregation="min",
+    acting_steps=None,
+    box=None,
+) -> Array:
+    """The best of N samples of which the `kept` best have climbed Q (see `operator.candidate_ascent`)."""
+    q = lambda a: _score(models, s, a, acting_critic, acting_aggregation)  # noqa: E731
+    climb = candidate_ascent(kept=kept, action_steps=action_steps, action_rate=action_rate, box=box).move
+    a = climb(q, coarse(models.actor, acting_steps).sample(key, s, (best_of,)))
+    return _pick(a, jnp.argmax(q(a), axis=0))
 
 
 def exponential(

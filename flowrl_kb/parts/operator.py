@@ -151,6 +151,33 @@ def ascent(*, action_steps, action_rate, box=None) -> Operator:
     return Operator(move=move)
 
 
+def _taken(a: Array, index: Array) -> Array:
+    return jnp.take_along_axis(a, index[..., None], axis=0)
+
+
+def candidate_ascent(*, kept, action_steps, action_rate, temperature=None, box=None) -> Operator:
+    """Of several samples of the reference the `kept` best climb Q; one of them is drawn by the softmax of Q / lambda.
+
+    Each is left at the best point of its climb. `temperature` = lambda; None where only the move is read. Source: PA-RL
+    (2412.06685), global and local optimisation.
+    """
+
+    def move(q: Callable[[Array], Array], a: Array) -> Array:
+        value_and_slope = jax.value_and_grad(lambda points: (jnp.sum(value := q(points)), value), has_aux=True)
+        a = _taken(a, jnp.argsort(-q(a), axis=0)[:kept])
+
+        def climb(a: Array, _: None) -> tuple[Array, tuple[Array, Array]]:
+            (_, value), slope = value_and_slope(a)
+            up = a + action_rate * slope
+            return (up if box is None else jnp.clip(up, -box, box)), (a, value)
+
+        last, (points, values) = jax.lax.scan(climb, a, None, length=action_steps)
+        points, values = jnp.concatenate([points, last[None]]), jnp.concatenate([values, q(last)[None]])
+        return _taken(points, jnp.argmax(values, axis=0)[None])[0]
+
+    return Operator(weights=lambda q: jax.nn.softmax(q / temperature, axis=0), move=move)
+
+
 def argmax() -> Operator:
     """Expected Q and nothing else."""
     return Operator(divergence=None, penalty_weight=0.0)

@@ -124,14 +124,19 @@ def _shift(models: Models, batch: Batch, key: Key, p: Parts, draws: Draws) -> Ar
 def regression_gradient(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
     """E |eps_theta(x_t) - (eps_nu - shift)|^2: the reference's noise moved against the value gradient.
 
-    Where the operator moves the samples themselves, before they are noised, there is nothing left to shift.
+    Where the operator moves the samples themselves, before they are noised, there is nothing left to shift; where it
+    weights them as well, it does so after the move.
     """
     if p.steered:
         return _steered(models, batch, key, p)
     k_draws, k_head = jax.random.split(key)
     draws = _draws(models, batch, k_draws, p)
     if p.operator.move:
-        return jnp.mean(p.error(models.actor, draws, batch.s)), {}
+        error = p.error(models.actor, draws, batch.s)
+        if p.operator.weights:
+            q = _value(models, batch, k_head, p)(draws.a)
+            error = jnp.sum(jax.lax.stop_gradient(p.operator.weights(q)) * error, axis=0)
+        return jnp.mean(error), {}
     noise = draws.eps if p.reference.keeps_noise else jnp.zeros_like(draws.x)
     target = jax.lax.stop_gradient(noise - _shift(models, batch, k_head, p, draws))
     return jnp.mean(p.error(models.actor, draws._replace(eps=target), batch.s)), {}
