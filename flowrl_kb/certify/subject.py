@@ -49,6 +49,7 @@ HYPER = {
     "target_entropy": -1.0,
     "entropy_weight": 0.05,
     "kept": 4,
+    "advantage_threshold": -1.0,  # in every scenario data lie on both sides; above zero one of them has none
     "action_steps": 3,
     "action_rate": 0.1,
     "copy_weight": 0.5,
