@@ -5,6 +5,7 @@ Not beside the data: whoever hands you a folder of cards must not hand you a pic
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import sys
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
 
 CODE = Path(__file__).parents[1]
+FOLDERS = 8
+"""Data folders of which a copy is kept: those that were read last."""
 
 
 def stamp(root: Path) -> tuple:
@@ -26,17 +29,19 @@ def stamp(root: Path) -> tuple:
     """
     files = [*root.glob("methods/*"), *root.glob("taxonomy/**/*"), *CODE.glob("**/*.py")]
     found = sorted((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file())
-    return (__version__, sys.version, tuple(found))
+    return (__version__, sys.version, tuple(found), str(root))
 
 
-def _file() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flowrl-kb" / "knowledge.pickle"
+def _file(stamp: tuple) -> Path:
+    """One file for each data folder and each copy of this package, so that two of them do not displace each other."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flowrl-kb"
+    return folder / f"{hashlib.sha256(f'{stamp[-1]} {CODE}'.encode()).hexdigest()[:16]}.pickle"
 
 
 def recall(now: tuple) -> KB | None:
     """The stored copy, if it was made from exactly these files; a copy that cannot be read counts as none."""
     try:
-        with _file().open("rb") as stream:
+        with _file(now).open("rb") as stream:
             if pickle.load(stream) == now:
                 return pickle.load(stream)
     except (OSError, EOFError, AttributeError, ImportError, TypeError, ValueError, RuntimeError, pickle.PickleError):
@@ -50,7 +55,7 @@ def keep(then: tuple, kb: KB) -> None:
     Nothing is stored where the folder cannot be written.
     """
     try:
-        file = _file()
+        file = _file(then)
         partial = file.with_name(f"{file.name}.{os.getpid()}")
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -58,6 +63,8 @@ def keep(then: tuple, kb: KB) -> None:
                 pickle.dump(then, stream, pickle.HIGHEST_PROTOCOL)
                 pickle.dump(kb, stream, pickle.HIGHEST_PROTOCOL)
             partial.replace(file)
+            for old in sorted(file.parent.glob("*.pickle"), key=lambda f: f.stat().st_mtime)[:-FOLDERS]:
+                old.unlink(missing_ok=True)
         finally:
             partial.unlink(missing_ok=True)
     except (OSError, RuntimeError):  # no home folder is a RuntimeError

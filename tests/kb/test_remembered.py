@@ -13,7 +13,7 @@ from flowrl_kb.kb.load import attempt, data_root, load
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "flowrl-kb" / "knowledge.pickle"
+    return tmp_path / "cache" / "flowrl-kb"
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def root(tmp_path):
 
 def test_the_copy_equals_what_the_files_say(cache):
     load()
-    assert cache.exists()
+    assert len(list(cache.glob("*.pickle"))) == 1
     copy, (read, problems) = remembered.recall(remembered.stamp(data_root())), attempt()
     assert not problems
     for name in ("axes", "constraints", "terms", "rules", "projections", "arrows", "witnesses", "reasons", "cards"):
@@ -43,6 +43,20 @@ def test_what_is_derived_is_stored_once_it_was_asked_for(cache):
     assert not remembered.recall(remembered.stamp(data_root()))._derived
     kb.derived("answer", lambda kb: len(kb.cards))
     assert load().derived("answer", lambda kb: pytest.fail("made again")) == len(kb.cards)
+
+
+def test_two_folders_do_not_displace_each_other(cache, root):
+    load()
+    load(root)
+    assert all(remembered.recall(remembered.stamp(folder)) for folder in (data_root(), root))
+
+
+def test_only_the_copies_of_folders_read_last_are_kept(cache, monkeypatch, root):
+    monkeypatch.setattr(remembered, "FOLDERS", 1)
+    load()
+    load(root)
+    assert len(list(cache.glob("*.pickle"))) == 1
+    assert remembered.recall(remembered.stamp(root))
 
 
 def test_a_changed_copy_is_not_stored(cache):
@@ -75,8 +89,9 @@ def test_a_new_problem_is_not_hidden_by_the_copy(cache, root):
 
 @pytest.mark.parametrize("content", [b"", b"not a pickle", pickle.dumps("another stamp"), b"\x80\x05cnowhere\nNo\n."])
 def test_a_copy_that_cannot_be_read_counts_as_none(cache, root, content):
-    cache.parent.mkdir(parents=True)
-    cache.write_bytes(content)
+    file = remembered._file(remembered.stamp(root))
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
     assert load(root).cards["sdac"].id == "sdac"
 
 
