@@ -70,6 +70,25 @@ def weighted_denoising() -> tuple[float, float]:
 
 
 @identity()
+def guided_clone() -> tuple[float, float]:
+    """A clone whose sampler adds the gradient of log E[exp(Q / lambda) | x] has the field of the noised tilt.
+
+    The clone is the posterior average of the noise under nu, without a value; the gradient is taken by differences.
+    Against -sigma times the score of the noised tilt. Control: the clone as it is, which is what training reads.
+    Source: QGPO (2304.12824), the energy of noisy actions.
+    """
+    nu, step = p.log_reference(p.GRID), 1e-4
+
+    def energy(x: np.ndarray) -> np.ndarray:
+        return np.log(p.posterior(nu, x, p.ALPHA, p.SIGMA) @ np.exp(BOLTZMANN))
+
+    clone = (p.posterior(nu, p.POINTS, p.ALPHA, p.SIGMA) * (p.POINTS[:, None] - p.ALPHA * p.GRID) / p.SIGMA).sum(1)
+    slope = (energy(p.POINTS + step) - energy(p.POINTS - step)) / (2 * step)
+    field = -p.SIGMA * p.noised_score(TILT, p.POINTS, p.ALPHA, p.SIGMA)
+    return p.gap(clone - p.SIGMA * slope, field), p.gap(clone, field)
+
+
+@identity()
 def input_law_is_free() -> tuple[float, float]:
     """A regression whose target depends on the input only has one minimiser under every full-support law of inputs.
 
