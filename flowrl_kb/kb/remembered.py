@@ -5,6 +5,7 @@ Not beside the data: whoever hands you a folder of cards must not hand you a pic
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import pickle
@@ -40,12 +41,17 @@ def _file(stamp: tuple) -> Path:
 
 def recall(now: tuple) -> KB | None:
     """The stored copy, if it was made from exactly these files; a copy that cannot be read counts as none."""
+    collecting = gc.isenabled()
+    gc.disable()  # none of the many objects that are made is garbage; looking for some takes a third of the time
     try:
         with _file(now).open("rb") as stream:
             if pickle.load(stream) == now:
                 return pickle.load(stream)
     except (OSError, EOFError, AttributeError, ImportError, TypeError, ValueError, RuntimeError, pickle.PickleError):
         pass
+    finally:
+        if collecting:
+            gc.enable()
     return None
 
 
