@@ -120,9 +120,10 @@ class KB:
     def derived(self, name: str, make: Callable[[KB], Any]) -> Any:
         """Return what `make` derives from this knowledge base; it is made once and stored with it."""
         if name not in self._derived:
-            self._derived[name] = make(self)
-            if self._stamp is not None:
-                remembered.keep(self._stamp, self)
+            stored = None if self._stamp is None else remembered.recall(self._stamp, name)
+            self._derived[name] = make(self) if stored is None else stored
+            if self._stamp is not None and stored is None:
+                remembered.keep(self._stamp, self._derived[name], name)
         return self._derived[name]
 
     def query(self, text: str, variants: bool = False) -> Answer:

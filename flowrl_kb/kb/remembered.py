@@ -11,16 +11,13 @@ import os
 import pickle
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from flowrl_kb import __version__
 
-if TYPE_CHECKING:
-    from flowrl_kb.kb.load import KB
-
 CODE = Path(__file__).parents[1]
-FOLDERS = 8
-"""Data folders of which a copy is kept: those that were read last."""
+COPIES = 256
+"""Files that are kept: those that were written last."""
 
 
 def stamp(root: Path) -> tuple:
@@ -33,18 +30,24 @@ def stamp(root: Path) -> tuple:
     return (__version__, sys.version, tuple(found), str(root))
 
 
-def _file(stamp: tuple) -> Path:
-    """One file for each data folder and each copy of this package, so that two of them do not displace each other."""
+def _file(stamp: tuple, name: str) -> Path:
+    """One file for each data folder and each copy of this package, so that two of them do not displace each other.
+
+    What is derived by `name` has its own, because few commands need it.
+    """
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flowrl-kb"
-    return folder / f"{hashlib.sha256(f'{stamp[-1]} {CODE}'.encode()).hexdigest()[:16]}.pickle"
+    return folder / f"{hashlib.sha256(f'{stamp[-1]} {CODE} {name}'.encode()).hexdigest()[:16]}.pickle"
 
 
-def recall(now: tuple) -> KB | None:
-    """The stored copy, if it was made from exactly these files; a copy that cannot be read counts as none."""
+def recall(now: tuple, name: str = "") -> Any:
+    """The stored copy of the knowledge base, or of what was derived from it by `name`, if exactly these files made it.
+
+    A copy that cannot be read counts as none.
+    """
     collecting = gc.isenabled()
     gc.disable()  # none of the many objects that are made is garbage; looking for some takes a third of the time
     try:
-        with _file(now).open("rb") as stream:
+        with _file(now, name).open("rb") as stream:
             if pickle.load(stream) == now:
                 return pickle.load(stream)
     except (OSError, EOFError, AttributeError, ImportError, TypeError, ValueError, RuntimeError, pickle.PickleError):
@@ -55,21 +58,21 @@ def recall(now: tuple) -> KB | None:
     return None
 
 
-def keep(then: tuple, kb: KB) -> None:
-    """Store a knowledge base without problems, `then` being the stamp from before it was read.
+def keep(then: tuple, thing: Any, name: str = "") -> None:
+    """Store a knowledge base without problems, or what was derived from it; `then` is its stamp from before reading.
 
     Nothing is stored where the folder cannot be written.
     """
     try:
-        file = _file(then)
+        file = _file(then, name)
         partial = file.with_name(f"{file.name}.{os.getpid()}")
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             with partial.open("wb") as stream:
                 pickle.dump(then, stream, pickle.HIGHEST_PROTOCOL)
-                pickle.dump(kb, stream, pickle.HIGHEST_PROTOCOL)
+                pickle.dump(thing, stream, pickle.HIGHEST_PROTOCOL)
             partial.replace(file)
-            for old in sorted(file.parent.glob("*.pickle"), key=lambda f: f.stat().st_mtime)[:-FOLDERS]:
+            for old in sorted(file.parent.glob("*.pickle"), key=lambda f: f.stat().st_mtime)[:-COPIES]:
                 old.unlink(missing_ok=True)
         finally:
             partial.unlink(missing_ok=True)

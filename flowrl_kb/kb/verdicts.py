@@ -21,6 +21,23 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
+    def __reduce__(self) -> tuple:
+        """Fields only: there are thousands of records, and which of their fields were set is never asked."""
+        return _restored, (type(self), self.__dict__, self.__pydantic_extra__)
+
+
+def _restored(of: type[Record], fields: dict[str, Any], extra: dict[str, Any] | None) -> Record:
+    record = of.__new__(of)
+    state = {
+        "__dict__": fields,
+        "__pydantic_extra__": extra,
+        "__pydantic_fields_set__": set(),
+        "__pydantic_private__": None,
+    }
+    for name, value in state.items():
+        object.__setattr__(record, name, value)
+    return record
+
 
 class Certificate(Record):
     """Published losses against the composed cell of one method, in one slot."""

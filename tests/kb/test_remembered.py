@@ -51,8 +51,8 @@ def test_two_folders_do_not_displace_each_other(cache, root):
     assert all(remembered.recall(remembered.stamp(folder)) for folder in (data_root(), root))
 
 
-def test_only_the_copies_of_folders_read_last_are_kept(cache, monkeypatch, root):
-    monkeypatch.setattr(remembered, "FOLDERS", 1)
+def test_only_the_copies_written_last_are_kept(cache, monkeypatch, root):
+    monkeypatch.setattr(remembered, "COPIES", 1)
     load()
     load(root)
     assert len(list(cache.glob("*.pickle"))) == 1
@@ -89,7 +89,7 @@ def test_a_new_problem_is_not_hidden_by_the_copy(cache, root):
 
 @pytest.mark.parametrize("content", [b"", b"not a pickle", pickle.dumps("another stamp"), b"\x80\x05cnowhere\nNo\n."])
 def test_a_copy_that_cannot_be_read_counts_as_none(cache, root, content):
-    file = remembered._file(remembered.stamp(root))
+    file = remembered._file(remembered.stamp(root), "")
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
     assert load(root).cards["sdac"].id == "sdac"
