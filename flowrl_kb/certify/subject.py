@@ -122,8 +122,8 @@ def fingerprint(
 ) -> Fingerprint:
     """The fingerprint of one slot of a node; variants are always composed.
 
-    Arguments: `hyper` replaces the laboratory's values; `at` puts the actor on a named exact field (see `exact`); `dim`
-    and `box` are those of the actions, a box being the interval [-box, box] in every dimension.
+    Arguments: `hyper` replaces the laboratory's values; `at` puts the slot's object on a named exact one (see
+    `resting`); `dim` and `box` are those of the actions, a box being the interval [-box, box] in every dimension.
     """
     values = dict(laboratory_hyper(node) if hyper is None else hyper) | ({} if box is None else {"box": box})
     composed = composed or node.variant is not None
