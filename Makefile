@@ -51,7 +51,7 @@ $(STAMP): pyproject.toml requirements/test.txt
 	$(BIN)/python -m pip install --quiet --requirement requirements/test.txt; \
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .; \
 	$(BIN)/python -m compileall -q flowrl_kb; \
-	for asked in "relate sdac idem" ledger open; do $(BIN)/flowrl-kb $$asked >/dev/null 2>&1 || true; done; \
+	for asked in check "show sdac" ledger "export json"; do $(BIN)/flowrl-kb $$asked >/dev/null 2>&1 || true; done; \
 	touch $@
 
 demo: $(STAMP)  ## check the cards, answer a question, train a method, build the site

@@ -212,7 +212,7 @@ def check(strict: Annotated[bool, typer.Option(help="Fail on warnings too.")] = 
 
     kb, problems = known(_root)
     if not problems:
-        problems = list(contradictions(kb))
+        problems = contradictions(kb)
         kb.warnings += stale_reasons(kb)
     if json:
         terminal.emit({"errors": problems, "warnings": kb.warnings, "cards": len(kb.cards)})

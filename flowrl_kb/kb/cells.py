@@ -8,9 +8,10 @@ from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowrl_kb.errors import UserError, unknown
-from flowrl_kb.kb.evaluate import NO, YES, Condition, condition
+from flowrl_kb.kb.evaluate import Condition, condition
 from flowrl_kb.kb.nodes import Node, allowed, distance
 from flowrl_kb.kb.schema import UNKNOWN, Constraint
+from flowrl_kb.kb.truth import NO, YES
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
@@ -75,10 +76,16 @@ def same_cell(kb: KB, node: Node) -> list[Node]:
 
 def neighbours(kb: KB, cell: Mapping[str, str]) -> Iterator[tuple[str, str, list[Node]]]:
     """Yield each allowed change of one coordinate (axis, new value) with the nodes that fill it."""
+    whole = possible(kb, None, cell)
     for axis in cell:
+        touching = [c for c in constraints(kb) if axis in c.axes]
         for value in kb.axes[axis].values:
             changed = {**cell, axis: value.id}
-            if value.id != cell[axis] and possible(kb, None, changed) is not None:
+            if value.id == cell[axis]:
+                continue
+            # Mostly the rest of one completion still fits, and no other need be searched.
+            fits = bool(whole) and not any(c.broken({**whole, axis: value.id}) for c in touching)
+            if fits or possible(kb, None, changed) is not None:
                 yield axis, value.id, members(kb, changed)[0]
 
 

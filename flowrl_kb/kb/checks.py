@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flowrl_kb.errors import Problem, QueryError, nearest
-from flowrl_kb.kb.evaluate import NO, YES, condition
+from flowrl_kb.kb.evaluate import condition
 from flowrl_kb.kb.nodes import Node, allowed
 from flowrl_kb.kb.schema import UNKNOWN
 from flowrl_kb.kb.source import Loc
+from flowrl_kb.kb.truth import NO, YES
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 VERDICTS = "taxonomy/verdicts.json"
 
 
-def contradictions(kb: KB) -> Iterator[Problem]:
-    """Yield one problem for every difference that a proof excludes, with both sides and where they stand.
+def contradictions(kb: KB) -> list[Problem]:
+    """Return one problem for every difference that a proof excludes, with both sides and where they stand.
 
     A proof excludes a difference when the comparison kept every assumption of the proof; a difference found outside
     the assumptions only shows that they matter. A witness keeps none, so that it contradicts the proofs without.
     """
+    return kb.derived("contradictions", lambda kb: list(_excluded(kb)))
+
+
+def _excluded(kb: KB) -> Iterator[Problem]:
     known = knowledge(kb)
     for fact in _differences_of_proved(known):
         proof = known.proved_within(fact.a, fact.b, fact.level, fact.slot, fact.assumptions)

@@ -5,20 +5,20 @@ A coordinate that nobody has determined makes a condition `MAYBE`, never `NO`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from flowrl_kb.errors import QueryError, UnknownName, nearest
-from flowrl_kb.kb.grammar import And, Call, Comparison, Not, Or, Query, Word, leaves, parse
+from flowrl_kb.kb.grammar import Call, Comparison, Word, leaves, parse
 from flowrl_kb.kb.levels import LEVELS
 from flowrl_kb.kb.nodes import Node, allowed, distance
 from flowrl_kb.kb.schema import SLOTS, UNKNOWN
+from flowrl_kb.kb.truth import MAYBE, NO, YES, Truth, compared, compared_years, compiled
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
 
-NO, MAYBE, YES = 0, 1, 2
 DEFAULT_LEVEL = {"equiv": "same-target-field", "differs": "same-update"}
 FIELDS = ("role", "year", "status")
 WHOLE = "method"
@@ -42,17 +42,11 @@ class Condition:
 
     def of(self, node: Node) -> int:
         """Return YES, MAYBE or NO for a node."""
-        return _truth(self.query, lambda leaf: self._leaf(leaf, node))
+        return self._of(node)
 
     def at(self, coordinates: Mapping[str, str]) -> int:
         """Return the truth for bare coordinates; what is not a coordinate is MAYBE."""
-
-        def leaf(part: Comparison | Call) -> int:
-            if isinstance(part, Comparison) and part.field.text in self.kb.axes:
-                return _compare(coordinates.get(part.field.text, UNKNOWN), part)
-            return YES if isinstance(part, Call) and part.name.text == "any" else MAYBE
-
-        return _truth(self.query, leaf)
+        return self._at(coordinates)
 
     def calls(self, name: str) -> list[Call]:
         return [leaf for leaf in leaves(self.query) if isinstance(leaf, Call) and leaf.name.text == name]
@@ -144,20 +138,38 @@ class Condition:
 
     # ---------------------------------------------------------------- truth
 
-    def _leaf(self, leaf: Comparison | Call, node: Node) -> int:
+    @cached_property
+    def _of(self) -> Truth[Node]:
+        return compiled(self.query, self._of_node)
+
+    @cached_property
+    def _at(self) -> Truth[Mapping[str, str]]:
+        return compiled(self.query, self._of_coordinates)
+
+    def _of_coordinates(self, leaf: Comparison | Call) -> Truth[Mapping[str, str]]:
+        if isinstance(leaf, Comparison) and leaf.field.text in self.kb.axes:
+            field, truth = leaf.field.text, compared(leaf)
+            return lambda coordinates: truth(coordinates.get(field, UNKNOWN))
+        known = YES if isinstance(leaf, Call) and leaf.name.text == "any" else MAYBE
+        return lambda coordinates: known
+
+    def _of_node(self, leaf: Comparison | Call) -> Truth[Node]:
         if isinstance(leaf, Call):
-            return getattr(self, f"_{leaf.name.text}")(leaf, node)
+            call, predicate = leaf, getattr(self, f"_{leaf.name.text}")
+            return lambda node: predicate(call, node)
         field = leaf.field.text
+        if field == "year":
+            years = compared_years(leaf)
+            return lambda node: years(node.card.year)
+        truth = compared(leaf)
         if field in self.kb.axes:
-            return _compare(node[field], leaf)
+            return lambda node: truth(node[field])
         if field.startswith("projection."):
             from flowrl_kb.kb.project import place
 
             _, projection, function = field.split(".")
-            return _compare(place(self.kb, projection, function, node), leaf)
-        if field == "year":
-            return _compare_year(node.card.year, leaf)
-        return _compare(getattr(node.card, field), leaf)
+            return lambda node: truth(place(self.kb, projection, function, node))
+        return lambda node: truth(getattr(node.card, field))
 
     def _any(self, call: Call, node: Node) -> int:
         return YES
@@ -199,39 +211,3 @@ class Condition:
 def condition(kb: KB, text: str) -> Condition:
     """Return the condition of a text that stands in the data, parsed once for checking and for use."""
     return Condition(kb, text)
-
-
-def _truth(query: Query, leaf: Callable[[Comparison | Call], int]) -> int:
-    if isinstance(query, Not):
-        return YES - _truth(query.part, leaf)
-    if isinstance(query, (And, Or)):
-        decisive, combine = (NO, min) if isinstance(query, And) else (YES, max)
-        truth = YES - decisive
-        for part in query.parts:
-            truth = combine(truth, _truth(part, leaf))
-            if truth == decisive:
-                break  # rules are long conjunctions, evaluated at every node
-        return truth
-    return leaf(query)
-
-
-def _compare(found: str, test: Comparison) -> int:
-    wanted = [value.text for value in test.values]
-    if found in wanted:
-        truth = YES
-    else:
-        truth = MAYBE if found == UNKNOWN else NO
-    return YES - truth if test.op == "!=" else truth
-
-
-def _compare_year(year: int, test: Comparison) -> int:
-    years = [int(value.text) for value in test.values]
-    holds = {
-        "=": year in years,
-        "!=": year not in years,
-        "<": year < years[0],
-        "<=": year <= years[0],
-        ">": year > years[0],
-        ">=": year >= years[0],
-    }[test.op]
-    return YES if holds else NO

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flowrl_kb.kb.schema import UNKNOWN
 
@@ -12,6 +12,28 @@ if TYPE_CHECKING:
 
 SLOTS_OF = {"actor": ("actor",), "acting": ("acting",), "critic": ("critic", "value"), "energy": ("energy",)}
 """Certified slots in which the axes of each kind of slot show."""
+
+
+class Gathered(NamedTuple):
+    """What the verdicts say about coordinates: certificates by card and slot, mutations by card and axis."""
+
+    certified: dict[tuple[str, str], list[str]]
+    tried: dict[tuple[str, str], list[tuple[str, str]]]
+    stale: frozenset[str]
+
+
+def gathered(kb: KB) -> Gathered:
+    """Return the verdicts that bear on coordinates, indexed."""
+    return kb.derived("evidence", _gather)
+
+
+def _gather(kb: KB) -> Gathered:
+    made = Gathered({}, {}, kb.stale)
+    for c in kb.verdicts.certificates:
+        made.certified.setdefault((c.method, c.slot), []).append(c.verdict)
+    for m in kb.verdicts.mutations:
+        made.tried.setdefault((m.method, m.axis), []).append((m.to, m.verdict))
+    return made
 
 
 def status(kb: KB, card: str, axis: str) -> str:
@@ -26,14 +48,14 @@ def status(kb: KB, card: str, axis: str) -> str:
     if coordinate.value == UNKNOWN:
         return UNKNOWN
     slots = SLOTS_OF[kb.axes[axis].slot]
-    found = [c.verdict for c in kb.verdicts.certificates if c.method == card and c.slot in slots]
-    certified = bool(found) and set(found) == {"equal"}
-    tried = [m.verdict for m in kb.verdicts.mutations if m.method == card and m.axis == axis]
-    if certified and tried and set(tried) == {"different"} and card not in kb.stale:
+    made = gathered(kb)
+    certified = {verdict for slot in slots for verdict in made.certified.get((card, slot), ())} == {"equal"}
+    tried = {verdict for _, verdict in made.tried.get((card, axis), ())}
+    if certified and tried == {"different"} and card not in made.stale:
         return "tested"
     return coordinate.status
 
 
 def not_separated(kb: KB, card: str, axis: str) -> list[str]:
     """Return the other values of an axis that the mutation test could not tell from the card's own."""
-    return [m.to for m in kb.verdicts.mutations if m.method == card and m.axis == axis and m.verdict == "not-separated"]
+    return [to for to, verdict in gathered(kb).tried.get((card, axis), ()) if verdict == "not-separated"]

@@ -49,13 +49,13 @@ def bundle(kb: KB) -> dict[str, Any]:
             id: {"name": chart.name, "placements": [p._asdict() for p in placements(kb, id)]}
             for id, chart in kb.projections.items()
         },
-        "verdicts": json.loads(kb.verdicts.model_dump_json()),
+        "verdicts": kb.verdicts.model_dump(mode="json"),
     }
 
 
 def to_json(kb: KB) -> str:
     """Return the bundle as indented JSON."""
-    return to_text(bundle(kb), indent=1).decode() + "\n"
+    return kb.derived("bundle", lambda kb: to_text(bundle(kb), indent=1).decode() + "\n")
 
 
 def to_csv(kb: KB) -> str:

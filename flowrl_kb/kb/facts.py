@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from flowrl_kb.kb.evaluate import YES, condition
+from flowrl_kb.kb.evaluate import condition
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.schema import UNKNOWN
 from flowrl_kb.kb.statements import Rule
+from flowrl_kb.kb.truth import YES
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB

@@ -34,6 +34,10 @@ class Finding(NamedTuple):
 
 def findings(kb: KB) -> list[Finding]:
     """Return all findings: by kind, those that settle most first, those with a written reason last."""
+    return kb.derived("findings", _find)
+
+
+def _find(kb: KB) -> list[Finding]:
     found = dict.fromkeys(
         (*_measured(kb), *_triangles(knowledge(kb)), *_witnesses(kb), *_open(kb), *_coordinates(kb), *_rules(kb))
     )

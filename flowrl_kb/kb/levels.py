@@ -70,7 +70,8 @@ class Arrows:
 
 def arrows(kb: KB) -> Arrows:
     """Return the arrows of a knowledge base, their conditions answered for every node."""
-    from flowrl_kb.kb.evaluate import YES, condition
+    from flowrl_kb.kb.evaluate import condition
+    from flowrl_kb.kb.truth import YES
 
     holds = {}
     for arrow in kb.arrows.values():

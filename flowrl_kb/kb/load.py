@@ -1,4 +1,4 @@
-"""Loading the knowledge base: every file read strictly, every error collected before any is raised."""
+"""The knowledge base: from its stored copy where no file has changed since, else from its files."""
 
 from __future__ import annotations
 
@@ -9,24 +9,29 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from flowrl_kb.errors import DataError, Problem, unknown
-from flowrl_kb.kb import ROOT, remembered, verdicts
-from flowrl_kb.kb.explain import explain
+from flowrl_kb.kb import ROOT, remembered
 from flowrl_kb.kb.nodes import Node, of_card
-from flowrl_kb.kb.schema import Axis, Card, Constraint, Projection, Term
-from flowrl_kb.kb.source import Loc, Source, read
-from flowrl_kb.kb.statements import Arrow, OpenReason, Rule, Witness
-from flowrl_kb.kb.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.query import Answer
     from flowrl_kb.kb.relate import Relation
+    from flowrl_kb.kb.schema import Axis, Card, Constraint, Projection, Term
+    from flowrl_kb.kb.source import Loc, Source
+    from flowrl_kb.kb.statements import Arrow, OpenReason, Rule, Witness
+    from flowrl_kb.kb.verdicts import Verdicts
 
 
+APART = ("verdicts", "sources")
+"""Large parts that many answers do without: they are stored apart and read when they are asked for."""
 DRAWN_WITH = ("policy", "path", "sampler")
 """Conditional axes of the actor on which the law of next actions, and of roll-outs, depends as well."""
+
+
+def _no_verdicts() -> Verdicts:
+    from flowrl_kb.kb.verdicts import Verdicts
+
+    return Verdicts()
 
 
 @dataclass(eq=False)
@@ -43,13 +48,28 @@ class KB:
     witnesses: dict[str, Witness] = field(default_factory=dict)
     reasons: dict[str, OpenReason] = field(default_factory=dict)
     cards: dict[str, Card] = field(default_factory=dict)
-    verdicts: Verdicts = field(default_factory=Verdicts)
+    verdicts: Verdicts = field(default_factory=_no_verdicts)
     warnings: list[Problem] = field(default_factory=list)
     sources: dict[tuple[str, str], tuple[Source, Loc]] = field(default_factory=dict)
     broken: set[tuple[str, str]] = field(default_factory=set)
     _derived: dict[str, Any] = field(default_factory=dict, init=False)
     # What the files were when this was read; a changed copy (`dataclasses.replace`) has none and is never stored.
     _stamp: tuple | None = field(default=None, init=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in APART}
+
+    def __getattr__(self, name: str) -> Any:
+        """Read a part that is stored apart; from the files where its copy is gone."""
+        if name not in APART:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        found = remembered.recall(self._stamp, name)
+        if found is None:
+            from flowrl_kb.kb.files import attempt
+
+            found = getattr(attempt(self.root)[0], name)
+        setattr(self, name, found)
+        return found
 
     @cached_property
     def nodes(self) -> dict[str, Node]:
@@ -87,7 +107,9 @@ class KB:
     @cached_property
     def stale(self) -> frozenset[str]:
         """Methods whose card has changed since their certificates were made."""
-        return frozenset(verdicts.stale(self.verdicts, self.cards))
+        from flowrl_kb.kb.verdicts import stale
+
+        return frozenset(stale(self.verdicts, self.cards))
 
     @cached_property
     def _names(self) -> dict[str, str]:
@@ -163,85 +185,12 @@ def known(root: str | Path | None = None) -> tuple[KB, list[Problem]]:
     kb = remembered.recall(now)
     if kb is not None:
         return kb, []
+    from flowrl_kb.kb.files import attempt
+
     kb, problems = attempt(folder)
     if not problems:
         kb._stamp = now
         remembered.keep(now, kb)
+        for part in APART:
+            remembered.keep(now, getattr(kb, part), part)
     return kb, problems
-
-
-def attempt(root: str | Path | None = None) -> tuple[KB, list[Problem]]:
-    """Load as much as can be read and return it with the list of all problems."""
-    kb = KB(Path(root) if root else data_root())
-    if not (kb.root / "taxonomy" / "axes").is_dir():
-        return kb, [Problem(str(kb.root), 0, "", "found no folder taxonomy/axes, expected the data of flowrl-kb")]
-    problems: list[Problem] = []
-    folder = {"axis": "taxonomy/axes", "rule": "taxonomy/rules", "projection": "taxonomy/projections"}
-    axes = _folder(kb, "axis", folder["axis"], Axis, problems)
-    kb.axes = dict(sorted(axes.items(), key=lambda item: (item[1].kind != "mechanism", item[1].order)))
-    kb.constraints = _list(kb, "constraint", "taxonomy/constraints.yaml", Constraint, problems)
-    kb.terms = _list(kb, "term", "taxonomy/terms.yaml", Term, problems)
-    kb.rules = _folder(kb, "rule", folder["rule"], Rule, problems)
-    kb.projections = _folder(kb, "projection", folder["projection"], Projection, problems)
-    kb.arrows = _list(kb, "arrow", "taxonomy/arrows.yaml", Arrow, problems)
-    kb.witnesses = _folder(kb, "witness", "taxonomy/witnesses", Witness, problems)
-    kb.reasons = _list(kb, "reason", "taxonomy/open.yaml", OpenReason, problems)
-    kb.cards = _folder(kb, "card", "methods", Card, problems)
-    kb.verdicts, found = verdicts.read(kb.root / "taxonomy" / "verdicts.json", "taxonomy/verdicts.json")
-    problems += found
-    # Cross-references are checked on what could be read, so that one broken file hides no other error.
-    from flowrl_kb.kb import checks
-
-    problems += checks.errors(kb)
-    kb.warnings = checks.warnings(kb)
-    return kb, problems
-
-
-def _folder(kb: KB, kind: str, folder: str, model: type[Any], problems: list[Problem]) -> dict[str, Any]:
-    objects = {}
-    for path in sorted((kb.root / folder).glob("*.yaml")):
-        source = read(path, f"{folder}/{path.name}")
-        problems += source.problems
-        made = _make(kb, kind, model, source, (), source.data, problems)
-        if made is None:
-            kb.broken.add((kind, path.stem))
-            continue
-        if made.id != path.stem:
-            problems.append(source.problem(("id",), f"found {made.id!r}, expected the file name {path.stem!r}"))
-        objects[made.id] = made
-    return objects
-
-
-def _list(kb: KB, kind: str, file: str, model: type[Any], problems: list[Problem]) -> dict[str, Any]:
-    if not (kb.root / file).exists():
-        return {}
-    source = read(kb.root / file, file)
-    problems += source.problems
-    if source.data is not None and not isinstance(source.data, tuple):
-        problems.append(source.problem((), "found one object, expected a list"))
-        return {}
-    objects: dict[str, Any] = {}
-    for i, data in enumerate(source.data or ()):
-        made = _make(kb, kind, model, source, (i,), data, problems)
-        if made is not None and made.id in objects:
-            problems.append(source.problem((i, "id"), f"duplicate id {made.id!r}"))
-        elif made is not None:
-            objects[made.id] = made
-    return objects
-
-
-def _make(kb: KB, kind: str, model: type[Any], source: Source, loc: Loc, data: Any, problems: list[Problem]) -> Any:
-    """Validate one object; what was already reported for a scalar is not reported twice."""
-    if data is None:
-        return None
-    reported = {(p.line, p.where) for p in source.problems}
-    try:
-        made = model.model_validate(data)
-    except ValidationError as error:
-        for detail in error.errors():
-            problem = explain(model, source, loc, detail)
-            if (problem.line, problem.where) not in reported:
-                problems.append(problem)
-        return None
-    kb.sources[kind, made.id] = (source, loc)
-    return made

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from flowrl_kb.kb.evaluate import MAYBE, YES, Condition
+from flowrl_kb.kb.evaluate import Condition
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.schema import UNKNOWN
+from flowrl_kb.kb.truth import MAYBE, YES
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB

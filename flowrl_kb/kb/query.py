@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flowrl_kb.kb import cells
-from flowrl_kb.kb.evaluate import MAYBE, NO, WHOLE, YES, Condition
+from flowrl_kb.kb.evaluate import WHOLE, Condition
 from flowrl_kb.kb.facts import Fact
 from flowrl_kb.kb.grammar import Call
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.relations import Proof, knowledge
 from flowrl_kb.kb.schema import UNKNOWN
+from flowrl_kb.kb.truth import MAYBE, NO, YES
 from flowrl_kb.kb.whole import everywhere, sentence
 
 if TYPE_CHECKING:

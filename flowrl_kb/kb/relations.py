@@ -58,6 +58,7 @@ class Knowledge:
     ):
         self.facts, self.nodes, self.arrows, self.separated = tuple(facts), nodes, arrows, separated
         self._about = about or {}
+        self._stated: dict[tuple[str, str], list[Fact]] = {}
         self._pairs: dict[frozenset[str], list[Fact]] = {}
         self._of: dict[tuple[Kind, str], list[Fact]] = {}
         for fact in self.facts:
@@ -82,8 +83,9 @@ class Knowledge:
 
     def between(self, a: str, b: str, slot: str | None = None) -> list[Fact]:
         """Return the facts stated directly about a pair, witnesses included."""
-        found = [*self._pairs.get(frozenset((a, b)), ()), *self._witnesses(a, b)]
-        return [fact for fact in found if slot in (None, fact.slot)]
+        if (a, b) not in self._stated:
+            self._stated[a, b] = [*self._pairs.get(frozenset((a, b)), ()), *self._witnesses(a, b)]
+        return [fact for fact in self._stated[a, b] if slot in (None, fact.slot)]
 
     def _witnesses(self, a: str, b: str) -> Iterator[Fact]:
         for s in self.separated:

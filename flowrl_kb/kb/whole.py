@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flowrl_kb.kb.facts import Proof, weakest
@@ -37,7 +36,6 @@ class Whole(NamedTuple):
     about: str = "published"
 
 
-@lru_cache(maxsize=8)
 def _trained(kb: KB) -> dict[str, frozenset[str]]:
     certified: dict[str, set[str]] = {}
     for c in kb.verdicts.certificates:
@@ -50,7 +48,7 @@ def _trained(kb: KB) -> dict[str, frozenset[str]]:
 
 def trained(kb: KB, node: Node) -> frozenset[str]:
     """Return the slots of a method: acting, and each object that its card or a certificate says it trains."""
-    return _trained(kb)[node.card.id]
+    return kb.derived("trained", _trained)[node.card.id]
 
 
 def slots(kb: KB, a: Node, b: Node) -> list[str]:

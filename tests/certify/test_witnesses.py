@@ -6,10 +6,11 @@ import pytest
 import yaml
 
 from flowrl_kb.certify.witnesses import WITNESSES, holds
-from flowrl_kb.kb.evaluate import YES, Condition
+from flowrl_kb.kb.evaluate import Condition
 from flowrl_kb.kb.levels import LEVELS
 from flowrl_kb.kb.load import load
 from flowrl_kb.kb.relations import knowledge
+from flowrl_kb.kb.truth import YES
 
 KB = load()
 FILES = sorted((Path(KB.root) / "taxonomy" / "witnesses").glob("*.yaml"))

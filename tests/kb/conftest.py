@@ -5,7 +5,8 @@ import json
 import pytest
 import yaml
 
-from flowrl_kb.kb.load import attempt, load
+from flowrl_kb.kb.files import attempt
+from flowrl_kb.kb.load import load
 
 
 def _axis(id, kind, order, values):

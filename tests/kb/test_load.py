@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from flowrl_kb.errors import DataError, UnknownName
-from flowrl_kb.kb.load import attempt, load
+from flowrl_kb.kb.files import attempt
+from flowrl_kb.kb.load import load
 
 
 def test_the_repository_loads(kb):

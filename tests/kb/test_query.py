@@ -101,7 +101,8 @@ def test_precedence():
 
 def test_deciding_an_unknown_never_flips_a_decided_answer(kb):
     """Monotonicity: whatever the unknown coordinate turns out to be, yes stays yes and no stays no."""
-    from flowrl_kb.kb.evaluate import MAYBE, Condition
+    from flowrl_kb.kb.evaluate import Condition
+    from flowrl_kb.kb.truth import MAYBE
 
     blob = kb.nodes["blob"].coordinates
     for text in ("shape=round & color=red", "~shape=flat | color=blue", "~(shape=round & color=green)"):

@@ -152,7 +152,7 @@ def test_a_stronger_difference_does_not_contradict_a_weaker_proof(three):
 
 
 def test_a_rule_whose_certificate_fails_proves_nothing(three):
-    from flowrl_kb.kb.load import attempt
+    from flowrl_kb.kb.files import attempt
 
     three.rule("one", **ROUND_SQUARE, certificate="c", control="k")
     three.verdicts(identities=[{"id": "c", "error": 1.0, "control_error": 1.0, "passed": False}])

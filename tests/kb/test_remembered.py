@@ -7,7 +7,8 @@ import pytest
 
 from flowrl_kb.errors import DataError
 from flowrl_kb.kb import remembered
-from flowrl_kb.kb.load import attempt, data_root, load
+from flowrl_kb.kb.files import attempt
+from flowrl_kb.kb.load import APART, data_root, load
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def root(tmp_path):
 
 def test_the_copy_equals_what_the_files_say(cache):
     load()
-    assert len(list(cache.glob("*.pickle"))) == 1
+    assert len(list(cache.glob("*.pickle"))) == 1 + len(APART)
     copy, (read, problems) = remembered.recall(remembered.stamp(data_root())), attempt()
     assert not problems
     for name in ("axes", "constraints", "terms", "rules", "projections", "arrows", "witnesses", "reasons", "cards"):
@@ -36,6 +37,18 @@ def test_the_copy_equals_what_the_files_say(cache):
     assert {n.id: n.coordinates for n in copy.nodes.values()} == {n.id: n.coordinates for n in read.nodes.values()}
     assert copy.place("card", "sdac", "coordinates") == read.place("card", "sdac", "coordinates")
     assert str(copy.relate("dql", "dppo")) == str(read.relate("dql", "dppo"))
+
+
+@pytest.mark.parametrize("part", APART)
+def test_parts_that_are_stored_apart_are_read_when_asked_for_and_from_the_files_without_a_copy(cache, part):
+    load()
+    one, other = (remembered.recall(remembered.stamp(data_root())) for _ in range(2))
+    assert part not in vars(one)
+    read = getattr(attempt()[0], part)
+    assert getattr(one, part) == read
+    for file in cache.glob("*.pickle"):
+        file.unlink()
+    assert getattr(other, part) == read
 
 
 def test_what_is_derived_is_stored_once_it_was_asked_for(cache):
@@ -52,10 +65,10 @@ def test_two_folders_do_not_displace_each_other(cache, root):
 
 
 def test_only_the_copies_written_last_are_kept(cache, monkeypatch, root):
-    monkeypatch.setattr(remembered, "COPIES", 1)
+    monkeypatch.setattr(remembered, "COPIES", 1 + len(APART))
     load()
     load(root)
-    assert len(list(cache.glob("*.pickle"))) == 1
+    assert len(list(cache.glob("*.pickle"))) == 1 + len(APART)
     assert remembered.recall(remembered.stamp(root))
 
 
