@@ -56,7 +56,7 @@ def audited(compiled: Path) -> float:
     began = time.perf_counter()
     example = HERE.parents[1] / "examples" / "my_variant.py:loss"
     env = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(compiled), "FLOWRL_KB_CACHE": str(compiled / "prints")}
-    subprocess.run([sys.executable, "-m", "flowrl_kb.cli", "audit", str(example)], env=env, check=True, stdout=-3)
+    subprocess.run([sys.executable, "-m", "flowrl_kb", "audit", str(example)], env=env, check=True, stdout=-3)
     return round(time.perf_counter() - began, 1)
 
 

@@ -277,7 +277,7 @@ def _lazy(name: str, target: str, extra: str, help: str) -> None:
 
 
 def _invoke(name: str, target: str, extra: str, arguments: list[str]) -> int:
-    gc.enable()
+    gc.enable()  # what computes collects again
     module, _, attribute = target.partition(":")
     try:
         found = getattr(import_module(module), attribute)
@@ -319,7 +319,6 @@ _lazy("site", "flowrl_kb.site_command:app", "site", "Build or serve the site.")
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; user errors become lines on standard error and exit code 2."""
-    gc.disable()  # an answer is over before garbage matters; what computes collects again
     try:
         code = app(args=arguments, prog_name="flowrl-kb", standalone_mode=False)
     except UserError as error:
@@ -339,7 +338,3 @@ def main(arguments: list[str] | None = None) -> None:
     finally:
         gc.enable()
     sys.exit(code if isinstance(code, int) else 0)
-
-
-if __name__ == "__main__":
-    main()

@@ -84,7 +84,7 @@ def neighbours(kb: KB, cell: Mapping[str, str]) -> Iterator[tuple[str, str, list
             if value.id == cell[axis]:
                 continue
             # Mostly the rest of one completion still fits, and no other need be searched.
-            fits = bool(whole) and not any(c.broken({**whole, axis: value.id}) for c in touching)
+            fits = isinstance(whole, dict) and not any(c.broken({**whole, axis: value.id}) for c in touching)
             if fits or possible(kb, None, changed) is not None:
                 yield axis, value.id, members(kb, changed)[0]
 

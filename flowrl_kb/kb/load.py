@@ -63,7 +63,7 @@ class KB:
         """Read a part that is stored apart; from the files where its copy is gone."""
         if name not in APART:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        found = remembered.recall(self._stamp, name)
+        found = None if self._stamp is None else remembered.recall(self._stamp, name)
         if found is None:
             from flowrl_kb.kb.files import attempt
 

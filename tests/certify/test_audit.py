@@ -251,7 +251,7 @@ def test_points_break_no_constraint_and_include_every_method_that_runs(kb):
 
 
 def run(*arguments, **kwargs):
-    command_line = [sys.executable, "-m", "flowrl_kb.cli", "audit", *arguments]
+    command_line = [sys.executable, "-m", "flowrl_kb", "audit", *arguments]
     return subprocess.run(command_line, capture_output=True, text=True, cwd=EXAMPLES.parent, timeout=600, **kwargs)
 
 

@@ -13,7 +13,7 @@ SMALL = ["--task", "bandit/two-modes-1d", "--set", "hidden=[8]", "--set", "batch
 
 
 def start(folder, *words):
-    command = [sys.executable, "-m", "flowrl_kb.cli", "run", *words]
+    command = [sys.executable, "-m", "flowrl_kb", "run", *words]
     return subprocess.Popen(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
     )
