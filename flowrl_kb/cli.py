@@ -111,10 +111,10 @@ def axes(axis: Annotated[str | None, typer.Argument()] = None, json: Json = Fals
 @app.command(rich_help_panel=READ)
 def cell(cell: Annotated[str, typer.Argument(metavar="ID|AXIS=VALUE,...")], json: Json = False) -> None:
     """Show a cell: its members, why it is impossible, what lies one step away."""
-    from flowrl_kb.kb import answers, terminal
+    from flowrl_kb.kb import around, terminal
 
     kb = _kb()
-    terminal.emit(answers.cell_record(kb, cell)) if json else answers.cell(kb, cell)
+    terminal.emit(around.cell_record(kb, cell)) if json else around.cell(kb, cell)
 
 
 @app.command(rich_help_panel=READ)

@@ -1,17 +1,15 @@
-"""Screens of answers: relations, queries, classes and cells."""
+"""Screens of answers: relations, queries and classes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowrl_kb.kb import cells
 from flowrl_kb.kb.evaluate import WHOLE
 from flowrl_kb.kb.facts import about
 from flowrl_kb.kb.levels import MEANING
 from flowrl_kb.kb.query import Answer, describe, evidence, number
 from flowrl_kb.kb.relate import Link, Relation
 from flowrl_kb.kb.relations import knowledge
-from flowrl_kb.kb.schema import UNKNOWN
 from flowrl_kb.kb.terminal import heading, table, wrapped
 from flowrl_kb.kb.whole import LAW, sentence, whole
 from flowrl_kb.kb.whole import classes as whole_classes
@@ -151,44 +149,3 @@ def classes(kb: KB, level: str, slot: str) -> None:
             wrapped(f"{first} ~ {other}: {words}", "    ")
     if not found:
         print("no two nodes are proved or certified equal at this level")
-
-
-def cell_record(kb: KB, text: str) -> dict[str, Any]:
-    """Return what `cell` prints, as data: coordinates, broken constraints, members, nearest, neighbours."""
-    if "=" in text:
-        found = cells.parse(kb, text)
-    else:
-        node = kb.resolve(text)
-        found = {axis.id: node[axis.id] for axis in kb.actor_axes}
-    decided = {axis: value for axis, value in found.items() if value != UNKNOWN}
-    broken = cells.violations(kb, decided)
-    completion = None if broken else cells.possible(kb, None, decided)
-    surely, maybe = cells.members(kb, decided)
-    return {
-        "cell": found,
-        "violates": [{"id": c.id, "because": c.because} for c in broken],
-        "allowed": not broken and completion is not None,
-        "members": [n.id for n in surely],
-        "may": [n.id for n in maybe],
-        "nearest": [(steps, n.id) for steps, n in cells.nearest(kb, decided)] if not surely else [],
-        "neighbours": [(axis, value, [n.id for n in nodes]) for axis, value, nodes in cells.neighbours(kb, decided)],
-    }
-
-
-def cell(kb: KB, text: str) -> None:
-    """Print a cell: who is in it, or why nobody can be, and what lies one coordinate away."""
-    data = cell_record(kb, text)
-    table(("axis", "value"), data["cell"].items())
-    for broken in data["violates"]:
-        wrapped(f"impossible: constraint {broken['id']} ({broken['because']})")
-    if not data["allowed"] and not data["violates"]:
-        print("impossible: no completion of these coordinates satisfies all constraints")
-    if data["allowed"]:
-        print("members: " + (", ".join(data["members"]) or "none catalogued: an allowed, empty cell"))
-        if data["may"]:
-            print("may be members: " + ", ".join(data["may"]))
-    if data["nearest"]:
-        print("nearest: " + ", ".join(f"{id} (distance {steps})" for steps, id in data["nearest"]))
-    if data["neighbours"]:
-        rows = [(axis, value, ", ".join(ids) or "empty") for axis, value, ids in data["neighbours"]]
-        table(("one step away", "value", "methods"), rows)
