@@ -207,13 +207,14 @@ def check(strict: Annotated[bool, typer.Option(help="Fail on warnings too.")] = 
     """Check all cards, axes, constraints, rules and verdicts; print every problem."""
     from flowrl_kb.kb import terminal
     from flowrl_kb.kb.contradictions import contradictions
-    from flowrl_kb.kb.findings import stale_reasons
+    from flowrl_kb.kb.explained import stale_reasons
+    from flowrl_kb.kb.findings import findings
     from flowrl_kb.kb.load import known
 
     kb, problems = known(_root)
     if not problems:
         problems = contradictions(kb)
-        kb.warnings += stale_reasons(kb)
+        kb.warnings += stale_reasons(kb, findings(kb))
     if json:
         terminal.emit({"errors": problems, "warnings": kb.warnings, "cards": len(kb.cards)})
     else:

@@ -42,8 +42,9 @@ def comparable(a: Method, b: Method, slot: str) -> bool:
 def table(kb: KB, stored: Sequence[dict[str, Any]] = ()) -> Iterator[dict[str, Any]]:
     """All comparable pairs of all slots. A pair that agrees at a level is not asked at a weaker one.
 
-    Only the actor slot is asked at the previous policy: the other updates do not read it. What `stored` holds of the
-    same programs is not measured again.
+    Acting has no gradient and is asked once. The update of a critic reads a policy too, the present, the target or the
+    previous one, which are one policy in the second kind of scenario. What `stored` holds of the same programs is not
+    measured again.
     """
     methods, known = {}, {_key(row): row for row in stored if "made_from" in row}
     for node in nodes(kb):
@@ -54,7 +55,7 @@ def table(kb: KB, stored: Sequence[dict[str, Any]] = ()) -> Iterator[dict[str, A
     every_slot = sorted({slot for _, method in methods.values() for slot in slots(method)})
     for slot in every_slot:
         settled = set()
-        for level, scenes in LEVELS.items() if slot == "actor" else (("same-update", "drifted"),):
+        for level, scenes in list(LEVELS.items())[: 1 if slot == "acting" else None]:
             prints = {}
             for (a, of_a), (b, of_b) in combinations(methods.values(), 2):
                 if (a.id, b.id) in settled or not comparable(of_a, of_b, slot):

@@ -169,6 +169,10 @@ def _conditions(kb: KB) -> Iterator[tuple[str, str, Loc, str]]:
         for i, entry in enumerate(witness.separates):
             yield "witness", witness.id, ("separates", i, "a"), entry.a
             yield "witness", witness.id, ("separates", i, "b"), entry.b
+    for reason in kb.reasons.values():
+        if reason.between:
+            yield "reason", reason.id, ("between", "a"), reason.between.a
+            yield "reason", reason.id, ("between", "b"), reason.between.b
     for chart in kb.projections.values():
         for function, choices in chart.functions.items():
             for i, choice in enumerate(choices):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -112,12 +112,15 @@ def _about(node: Node) -> str:
     return "as-coded" if node.variant and node.variant.kind.endswith("-code") else "published"
 
 
+def standing(kb: KB) -> list[Rule]:
+    """Return the rules that prove something: one whose guard fails, which `check` reports, proves nothing."""
+    failed = {identity.id for identity in kb.verdicts.identities if not identity.passed}
+    return [rule for rule in kb.rules.values() if rule.certificate not in failed]
+
+
 def proved(kb: KB) -> Iterator[Fact]:
     """Apply every rule to every pair of nodes, found by bucketing on the axes the rule does not free."""
-    failed = {identity.id for identity in kb.verdicts.identities if not identity.passed}
-    for rule in kb.rules.values():
-        if rule.certificate in failed:
-            continue  # `check` reports it; a rule whose guard fails proves nothing
+    for rule in standing(kb):
         fixed = [axis for axis in kb.axes_of(rule.slot) if axis not in rule.free]
         left, right = condition(kb, rule.between.a), condition(kb, rule.between.b)
         buckets: dict[tuple[str, ...], tuple[list[Node], list[Node]]] = {}
@@ -137,6 +140,15 @@ def proved(kb: KB) -> Iterator[Fact]:
                     if a is not b and pair not in seen:
                         seen.add(pair)
                         yield _by_rule(kb, rule, a, b)
+
+
+def rules_between(kb: KB, slot: str, a: Mapping[str, str], b: Mapping[str, str]) -> Iterator[Rule]:
+    """Yield the rules that hold between two points of the axes in a slot, catalogued or not."""
+    for rule in standing(kb):
+        if rule.slot == slot and all(a[axis] == b[axis] for axis in kb.axes_of(slot) if axis not in rule.free):
+            left, right = condition(kb, rule.between.a), condition(kb, rule.between.b)
+            if any(left.at(x) == YES == right.at(y) for x, y in ((a, b), (b, a))):
+                yield rule
 
 
 def _by_rule(kb: KB, rule: Rule, a: Node, b: Node) -> Fact:

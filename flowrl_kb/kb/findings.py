@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import TYPE_CHECKING, NamedTuple, get_args
+from typing import TYPE_CHECKING, get_args
 
-from flowrl_kb.errors import Problem, nearest
 from flowrl_kb.kb.contradictions import matters
+from flowrl_kb.kb.explained import PAIR, Finding, explained
+from flowrl_kb.kb.facts import rules_between
 from flowrl_kb.kb.levels import CLASSED
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.reduction import redundant_rules
@@ -18,18 +19,9 @@ from flowrl_kb.kb.unsettled import open_pairs
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
+    from flowrl_kb.kb.verdicts import Mutation
 
 KINDS: tuple[str, ...] = get_args(FindingKind)
-
-
-class Finding(NamedTuple):
-    """One open question; `settles` counts what its answer would decide, `reason` says why it stays open."""
-
-    kind: str
-    subject: str
-    detail: str
-    settles: int = 0
-    reason: str = ""
 
 
 def findings(kb: KB) -> list[Finding]:
@@ -41,9 +33,7 @@ def _find(kb: KB) -> list[Finding]:
     found = dict.fromkeys(
         (*_measured(kb), *_triangles(knowledge(kb)), *_witnesses(kb), *_open(kb), *_coordinates(kb), *_rules(kb))
     )
-    reasons = {(r.finding, r.subject): r.reason for r in kb.reasons.values()}
-    explained = [f._replace(reason=reasons.get((f.kind, f.subject), "")) for f in found]
-    return sorted(explained, key=lambda f: (KINDS.index(f.kind), bool(f.reason), -f.settles))
+    return sorted(explained(kb, found), key=lambda f: (KINDS.index(f.kind), bool(f.reason), -f.settles))
 
 
 def first(found: list[Finding], most: int = 10) -> tuple[list[Finding], dict[str, int]]:
@@ -55,17 +45,6 @@ def first(found: list[Finding], most: int = 10) -> tuple[list[Finding], dict[str
         if counts[finding.kind] <= most:
             kept.append(finding)
     return kept, {kind: count - most for kind, count in counts.items() if count > most}
-
-
-def stale_reasons(kb: KB) -> Iterator[Problem]:
-    """Yield a warning for every written reason that matches no present finding."""
-    if not kb.reasons:
-        return
-    present = {f"{f.kind}: {f.subject}" for f in findings(kb)}
-    for id in kb.reasons:
-        if id not in present:
-            path, line = kb.place("reason", id)
-            yield Problem(path, line, id, "no such finding any more; remove the reason", nearest(id, present, 0.9))
 
 
 def _measured(kb: KB) -> Iterator[Finding]:
@@ -151,7 +130,7 @@ def _open(kb: KB) -> Iterator[Finding]:
 
 def _coordinates(kb: KB) -> Iterator[Finding]:
     for m in kb.verdicts.mutations:
-        if m.verdict == "not-separated":
+        if m.verdict == "not-separated" and not _same_by_rule(kb, m):
             yield Finding("not-separated", f"{m.method}.{m.axis}", f"{m.slot}: {m.from_} / {m.to}")
         elif m.verdict == "undecided":
             yield Finding("undecided", f"{m.method}.{m.axis}", f"{m.slot}: {m.from_} / {m.to}")
@@ -167,6 +146,13 @@ def _coordinates(kb: KB) -> Iterator[Finding]:
             yield Finding("unknown coordinates", card.id, ", ".join(unknown))
 
 
+def _same_by_rule(kb: KB, m: Mutation) -> bool:
+    """Whether a rule says that the changed coordinate does not change the update of the slot."""
+    own = kb.nodes[m.method].coordinates
+    rules = rules_between(kb, m.slot, own, {**own, m.axis: m.to})
+    return any(rule.level in ("same-loss", "same-update") for rule in rules)
+
+
 def _rules(kb: KB) -> Iterator[Finding]:
     for rule, others in redundant_rules(kb):
         by = f"follows from {', '.join(others)}" if others else "follows from other rules"
@@ -174,4 +160,4 @@ def _rules(kb: KB) -> Iterator[Finding]:
 
 
 def _pair(a: str, b: str) -> str:
-    return f"{a} ~ {b}"
+    return f"{a}{PAIR}{b}"

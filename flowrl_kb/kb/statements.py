@@ -110,12 +110,19 @@ FindingKind = Literal[
 
 
 class OpenReason(Model):
-    """Why a finding of `flowrl-kb open` stays open."""
+    """Why findings of `flowrl-kb open` stay open: those whose subject and detail match, `*` for anything.
+
+    `between` asks for a pair of which one node satisfies `a` and the other `b`.
+    """
 
     finding: FindingKind
-    subject: Text
+    subject: Text = "*"
+    detail: Text = "*"
+    between: Between | None = None
     reason: Text
 
     @property
     def id(self) -> str:
-        return f"{self.finding}: {self.subject}"
+        pair = f" between {self.between.a} and {self.between.b}" if self.between else ""
+        detail = "" if self.detail == "*" else f", {self.detail}"
+        return f"{self.finding}: {self.subject}{detail}{pair}"

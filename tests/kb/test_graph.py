@@ -5,8 +5,9 @@ from itertools import combinations, product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowrl_kb.kb.explained import stale_reasons
 from flowrl_kb.kb.facts import Fact, Proof
-from flowrl_kb.kb.findings import findings, stale_reasons
+from flowrl_kb.kb.findings import findings
 from flowrl_kb.kb.levels import CLASSED, Arrows
 from flowrl_kb.kb.reduction import redundant_rules, shown
 from flowrl_kb.kb.relations import Knowledge, knowledge
@@ -192,9 +193,10 @@ def test_a_reason_is_shown_and_a_stale_one_is_a_warning(world):
     world.verdicts(pairs=[world.pair("ball", "cube", "undecided")])
     kb = world.load()
     assert [f.reason for f in findings(kb) if f.kind == "undecided"] == ["too noisy"]
-    assert not list(stale_reasons(kb))
+    assert not list(stale_reasons(kb, findings(kb)))
     world.verdicts(pairs=[])
-    (problem,) = stale_reasons(world.load())
+    kb = world.load()
+    (problem,) = stale_reasons(kb, findings(kb))
     assert str(problem).startswith("taxonomy/open.yaml:1") and "no such finding" in str(problem)
     world.write("taxonomy/open.yaml", [entry | {"finding": "undecide"}])
     assert "did you mean undecided?" in world.problems()[0]

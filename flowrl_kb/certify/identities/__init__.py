@@ -10,6 +10,7 @@ from typing import Any
 from flowrl_kb.certify.identities import (
     candidates,
     chains,
+    critics,
     fields,
     limits,
     maps,
@@ -21,7 +22,7 @@ from flowrl_kb.certify.identities import (
 from flowrl_kb.certify.identities.registry import BOUNDS, CONTROL, IDENTITIES, TOLERANCE
 
 __all__ = ["BOUNDS", "CONTROL", "IDENTITIES", "TOLERANCE", "passed", "run"]
-SUBJECTS = (parameterizations, operators, candidates, fields, values, chains, ratios, limits, maps)
+SUBJECTS = (parameterizations, operators, candidates, fields, values, chains, ratios, limits, maps, critics)
 
 
 def passed(name: str, error: float, control: float) -> bool:
