@@ -2,7 +2,7 @@
 
 Fingerprints are taken once for each node and slot, so that the cost grows with the number of methods; comparing two of
 them is arithmetic, and only pairs that look alike are grown further. Same-update is asked in scenarios where the
-previous policy differs from the current one, same-update-at-old where it does not.
+previous policy differs from the current one and in others where it does not, same-update-at-old in the latter only.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ def comparable(a: Method, b: Method, slot: str) -> bool:
 
 
 def table(kb: KB, stored: Sequence[dict[str, Any]] = ()) -> Iterator[dict[str, Any]]:
-    """All comparable pairs of all slots. A pair that agrees at a level is not asked at a weaker one.
+    """All comparable pairs of all slots.
 
-    Acting has no gradient and is asked once. The update of a critic reads a policy too, the present, the target or the
-    previous one, which are one policy in the second kind of scenario. What `stored` holds of the same programs is not
-    measured again.
+    An update that agrees at every policy agrees at the previous one too: only pairs that are equal in both kinds of
+    scenario are called equal at the stronger level. Acting has no gradient and is asked once. What `stored` holds of
+    the same programs is not measured again.
     """
     methods, known = {}, {_key(row): row for row in stored if "made_from" in row}
     for node in nodes(kb):
@@ -54,23 +54,41 @@ def table(kb: KB, stored: Sequence[dict[str, Any]] = ()) -> Iterator[dict[str, A
             continue  # a core whose parts are missing is listed by `open`
     every_slot = sorted({slot for _, method in methods.values() for slot in slots(method)})
     for slot in every_slot:
-        settled = set()
-        for level, scenes in list(LEVELS.items())[: 1 if slot == "acting" else None]:
-            prints = {}
-            for (a, of_a), (b, of_b) in combinations(methods.values(), 2):
-                if (a.id, b.id) in settled or not comparable(of_a, of_b, slot):
-                    continue
-                for node in (a, b):
-                    if node.id not in prints:
-                        prints[node.id] = subject.fingerprint(node, slot, scenes)
-                row = {"a": a.id, "b": b.id, "slot": slot, "level": level}
-                row["made_from"] = made_from(prints[a.id], prints[b.id])
-                if (same := known.get(_key(row))) is None:
-                    result = decide(prints[a.id], prints[b.id], LOOKS, subject.rows(of_a, slot), HOPELESS)
-                    same = {**row, **record(result, of_a, slot), "assumptions": []}
-                if same["verdict"] == "equal":
-                    settled.add((a.id, b.id))
-                yield same
+        compared = [list(_compared(methods, slot, level, known)) for level in LEVELS if asked(slot, level)]
+        for rows in zip(*compared, strict=True):
+            yield from _standing(*rows)
+
+
+def asked(slot: str, level: str) -> bool:
+    """Whether the updates of a slot are compared at a level."""
+    return slot != "acting" or level == "same-update"
+
+
+def _compared(methods: dict[str, tuple[Node, Method]], slot: str, level: str, known: dict) -> Iterator[dict[str, Any]]:
+    prints = {}
+    for (a, of_a), (b, of_b) in combinations(methods.values(), 2):
+        if not comparable(of_a, of_b, slot):
+            continue
+        for node in (a, b):
+            if node.id not in prints:
+                prints[node.id] = subject.fingerprint(node, slot, LEVELS[level])
+        row = {"a": a.id, "b": b.id, "slot": slot, "level": level}
+        row["made_from"] = made_from(prints[a.id], prints[b.id])
+        if (same := known.get(_key(row))) is None:
+            result = decide(prints[a.id], prints[b.id], LOOKS, subject.rows(of_a, slot), HOPELESS)
+            same = {**row, **record(result, of_a, slot), "assumptions": []}
+        yield same
+
+
+def _standing(everywhere: dict[str, Any], at_old: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """What is stored of one pair: nothing that follows from another row, and no equality that the other row denies."""
+    if at_old is None:
+        return [everywhere]
+    if everywhere["verdict"] != "equal":
+        return [everywhere, at_old]
+    if at_old["verdict"] == "equal":
+        return [everywhere]
+    return [at_old] if at_old["verdict"] == "different" else [{**everywhere, "verdict": "undecided"}, at_old]
 
 
 def _key(row: dict[str, Any]) -> tuple:
