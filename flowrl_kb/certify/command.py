@@ -144,10 +144,9 @@ def _pairs_hash(kb: KB) -> str:
 
 
 def _pairs(kb: KB, data: dict[str, Any]) -> None:
-    from flowrl_kb.certify import pairs
-    from flowrl_kb.certify.stationarity import shared_targets
+    from flowrl_kb.certify import pairs, targets
 
-    rows = list(shared_targets(kb, data["stationarity"]))
+    rows = list(targets.pairs(kb, data["stationarity"]))
     for row in pairs.table(kb, data["pairs"]):
         rows.append(row)
         if row["verdict"] != "different":

@@ -1,17 +1,15 @@
 """Stationarity: is a published loss at rest where its card says it ends?
 
 The trained object (the policy, a behaviour model, a state value, an energy) is put on the exact one that the
-coordinates predict; the expected gradient must vanish there, relative to
-its size at the laboratory's object, in every block. An estimator with finitely many candidates is at rest only in the
-limit: there the gradients at several numbers of candidates are extrapolated. Two methods at rest at one field have the
-same target field.
+coordinates predict; the expected gradient must vanish there, relative to its size at the laboratory's object, in every
+block. An estimator with finitely many candidates is at rest only in the limit: there the gradients at several numbers
+of candidates are extrapolated. What follows for pairs stands in `targets`.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from itertools import combinations
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -22,13 +20,12 @@ from flowrl_kb.certify.compare import LOOKS, MARGIN, WIDE, Comparison, reference
 from flowrl_kb.certify.features import block_name
 from flowrl_kb.certify.fingerprint import Fingerprint
 from flowrl_kb.certify.moments import Moments
-from flowrl_kb.certify.resting import Prediction, predicted, predictions, trains
+from flowrl_kb.certify.resting import Prediction, predictions, trains
 from flowrl_kb.certify.store import kept, made_from
 from flowrl_kb.certify.subject import laboratory_hyper
-from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
 
-CANDIDATES = (8, 16, 32, 64)
+CANDIDATES = (16, 32, 64, 128)
 """Numbers of candidates from which a limit is extrapolated, with terms in 1/K and 1/K^2."""
 AT, AT_LIMITS = LOOKS[1:3], LOOKS[1:2]
 """Looks at a field, and at the several numbers of candidates of a limit; the error rates are those of five looks."""
@@ -126,32 +123,3 @@ def _certified(node: Node, prediction: Prediction, stored: Iterable[dict[str, An
             "worst_residual": round(control.residual, 4),
         },
     }
-
-
-def shared_targets(kb: KB, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Pairs of methods that rest at one and the same field, and not merely at the field of plain cloning.
-
-    Methods that read different critics rest at fields of one formula; the pair then keeps the assumption that both read
-    the same critic.
-    """
-    at_rest = [row for row in rows if row["verdict"] == "stationary" and row["slot"] == "actor"]
-    for one, other in combinations(at_rest, 2):
-        a, b = kb.nodes[one["method"]], kb.nodes[other["method"]]
-        kinds = [row["field"].split(" of the ")[0] for row in (one, other)]
-        if kinds[0] != kinds[1] or predicted(a).limit is False:
-            continue
-        assumptions = ["infinitely many candidates", "equal temperature"]
-        if one["field"] != other["field"]:
-            assumptions.append("both read the same critic")
-        yield {
-            "a": a.id,
-            "b": b.id,
-            "slot": "actor",
-            "level": "same-target-field",
-            "verdict": "equal",
-            "worst_residual": max(one["worst_residual"], other["worst_residual"]),
-            "upper_bound": max(one["upper_bound"], other["upper_bound"]),
-            "margin": max(one["margin"], other["margin"]),
-            "where": "both at rest at the extrapolated limit",
-            "assumptions": assumptions,
-        }
