@@ -1,0 +1,39 @@
+"""Which of our methods stands beside which agent of the peer, and what makes the work of one update the same.
+
+Same: batch, dimensions, widths and depth of every network, critics, candidates, denoising steps, which objects are
+updated and how often. Not the same: activations of critics (the peer's are relu, ours mish) and time embeddings.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Pairing(NamedTuple):
+    """The peer's agent class, its configuration file, our method or variant, and our settings that match it."""
+
+    agent: str
+    config: str
+    ours: str
+    settings: dict[str, Any] = {}
+
+
+ONLINE, OFFLINE = "examples/online/config/mujoco/algo", "examples/offline/config/d4rl/algo"
+SMALL, MIDDLE, LARGE = (256, 256), (256, 256, 256), (512, 512, 512, 512)
+
+PAIRINGS: dict[str, Pairing] = {
+    "sac": Pairing("SACAgent", f"{ONLINE}/sac.yaml", "sac", {"hidden": SMALL}),
+    "td3": Pairing("TD3Agent", f"{ONLINE}/td3.yaml", "td3", {"hidden": SMALL, "actor_every": 2}),
+    "qsm": Pairing("QSMAgent", f"{ONLINE}/qsm.yaml", "qsm:flow-rl", {"hidden": MIDDLE, "critic_hidden": SMALL}),
+    "sdac": Pairing("SDACAgent", f"{ONLINE}/sdac.yaml", "sdac:flow-rl", {"hidden": MIDDLE, "critic_hidden": SMALL}),
+    "idem": Pairing("IDEMAgent", f"{ONLINE}/idem.yaml", "idem:flow-rl", {"hidden": MIDDLE, "critic_hidden": SMALL}),
+    "dpmd": Pairing("DPMDAgent", f"{ONLINE}/dpmd.yaml", "dpmd:flow-rl", {"hidden": MIDDLE, "critic_hidden": SMALL}),
+    "iql": Pairing("IQLAgent", f"{OFFLINE}/iql.yaml", "iql", {"hidden": SMALL}),
+    "dql": Pairing("DQLAgent", f"{OFFLINE}/dql.yaml", "dql", {"hidden": MIDDLE}),
+    "dac": Pairing("DACAgent", f"{OFFLINE}/dac.yaml", "dac", {"hidden": MIDDLE, "heads": 10}),
+    "fql": Pairing("FQLAgent", f"{OFFLINE}/fql.yaml", "fql", {"hidden": LARGE}),
+}
+BATCH, STATE, ACTION = 256, 17, 6
+"""Of all agents: rows of a batch, dimensions of states and actions (those of HalfCheetah)."""
+BATCHES = 16
+"""Batches on the device, taken in turn."""

@@ -1,0 +1,62 @@
+"""The peer's side, run by the reader's Python in the reader's checkout: its agent's own `train_step`, unmodified.
+
+`PYTHONPATH=CHECKOUT:HERE python theirs.py CHECKOUT NAME`; imports nothing of ours but the pairings and the protocol.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from agents import ACTION, BATCH, BATCHES, PAIRINGS, STATE
+from blocks import answer
+from omegaconf import OmegaConf
+
+UNSET = {"train_steps": 1_000_000, "task": "HalfCheetah-v5"}
+"""What its files interpolate from their surroundings."""
+PERIOD = 10
+"""Updates of one call: a whole number of the periods of every agent's schedule."""
+
+
+def main(checkout: str, name: str) -> None:
+    """Build the agent from the peer's configuration and answer requests for blocks."""
+    from flowrl.agent import offline, online
+    from flowrl.types import Batch
+
+    pairing = PAIRINGS[name]
+    file = OmegaConf.load(Path(checkout) / pairing.config)
+    cfg = OmegaConf.merge(UNSET, file).algo
+    home = online if hasattr(online, pairing.agent) else offline
+    agent = getattr(home, pairing.agent)(obs_dim=STATE, act_dim=ACTION, cfg=cfg, seed=0)
+    agent.prepare_training()
+    keys = jax.random.split(jax.random.key(1), BATCHES)
+    data, step = [_batch(Batch, key) for key in keys], 100_000  # past every warm-up
+
+    def period() -> int:
+        nonlocal step
+        for _ in range(PERIOD):
+            metrics = agent.train_step(data[step % BATCHES], step)
+            step += 1
+        jax.block_until_ready([x for x in metrics.values() if isinstance(x, jax.Array)])
+        jax.block_until_ready([getattr(v, "params", None) for v in vars(agent).values()])
+        return PERIOD
+
+    answer(period)
+
+
+def _batch(make, key: jax.Array):
+    k_s, k_a, k_r, k_n, k_b = jax.random.split(key, 5)
+    return make(
+        obs=jax.random.normal(k_s, (BATCH, STATE)),
+        action=jax.random.uniform(k_a, (BATCH, ACTION), minval=-1.0),
+        reward=jax.random.normal(k_r, (BATCH, 1)),
+        terminal=jnp.zeros((BATCH, 1)),
+        next_obs=jax.random.normal(k_n, (BATCH, STATE)),
+        next_action=jax.random.uniform(k_b, (BATCH, ACTION), minval=-1.0),
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
