@@ -29,8 +29,9 @@ class Open(NamedTuple):
 
 
 def comparable(a: Node, b: Node, slot: str = "actor") -> bool:
-    """Two actor updates share coordinates when they train the same kind of policy."""
-    return slot != "actor" or UNKNOWN in (a["policy"], b["policy"]) or a["policy"] == b["policy"]
+    """Whether two updates share coordinates: those of actors of one kind of policy, of critics of one kind of output."""
+    axis = {"actor": "policy", "critic": "critic-output"}.get(slot)
+    return axis is None or UNKNOWN in (a[axis], b[axis]) or a[axis] == b[axis]
 
 
 def compared_nodes(kb: KB) -> list[Node]:
