@@ -314,6 +314,7 @@ _lazy(
     "Compare published and composed updates numerically.",
 )
 _lazy("audit", "flowrl_kb.certify.audit.command:audit", "run", "Find the cells that a given loss matches.")
+_lazy("data", "flowrl_kb.data_command:app", "envs", "Collect offline data sets (Minari), list those on this machine.")
 _lazy("doctor", "flowrl_kb.certify.doctor:doctor", "run", "Check that this machine computes correctly.")
 _lazy("site", "flowrl_kb.site_command:app", "site", "Build or serve the site.")
 

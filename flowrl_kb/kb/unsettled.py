@@ -29,7 +29,7 @@ class Open(NamedTuple):
 
 
 def comparable(a: Node, b: Node, slot: str = "actor") -> bool:
-    """Whether two updates share coordinates: those of actors of one kind of policy, of critics of one kind of output."""
+    """Whether two updates share coordinates: actors of one kind of policy do, critics of one kind of output."""
     axis = {"actor": "policy", "critic": "critic-output"}.get(slot)
     return axis is None or UNKNOWN in (a[axis], b[axis]) or a[axis] == b[axis]
 

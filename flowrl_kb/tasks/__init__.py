@@ -1,4 +1,4 @@
-"""Tasks: analytic bandits with exact laws, and Gymnasium environments."""
+"""Tasks: analytic bandits with exact laws, Gymnasium environments, and Minari data sets."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Any
 
 from flowrl_kb.errors import UserError, unknown
 
-SUITES = ("bandit", "gym")
+SUITES = ("bandit", "gym", "minari")
 
 
 def get(name: str) -> Any:
-    """The task of a name such as `bandit/8gaussians` or `gym/HalfCheetah-v5`: a `bandits.Bandit` or a `gym.Task`.
+    """The task of a name such as `bandit/8gaussians` or `gym/HalfCheetah-v5`: a `bandits.Bandit`, a `gym.Task` or
+    an `offline.DataSet`.
 
     Errors: UnknownName with the nearest name; MissingExtra where Gymnasium is not installed.
     """
@@ -23,6 +24,10 @@ def get(name: str) -> Any:
         from flowrl_kb.tasks import gym
 
         return gym.get(rest)
+    if suite == "minari" and rest:
+        from flowrl_kb.tasks import offline
+
+        return offline.get(rest)
     if slash and rest:
         raise unknown("task suite", suite, SUITES)
     from flowrl_kb.tasks import bandits

@@ -35,7 +35,8 @@ def _gymnasium() -> Any:
     return gymnasium
 
 
-def _make(id: str) -> Any:
+def make(id: str) -> Any:
+    """One environment. Errors: UnknownName, MissingExtra, UserError where it cannot be made."""
     gymnasium = _gymnasium()
     if id not in gymnasium.registry:
         raise unknown("task", f"gym/{id}", [f"gym/{name}" for name in gymnasium.registry])
@@ -70,7 +71,7 @@ def _without_deprecations() -> Iterator[None]:
 
 def get(id: str) -> Task:
     """The task of a Gymnasium id. Errors: UnknownName, MissingExtra, UserError for other spaces than boxes."""
-    env = _make(id)
+    env = make(id)
     spaces = env.action_space, env.observation_space
     env.close()
     for what, space in zip(("actions", "observations"), spaces, strict=True):
@@ -85,7 +86,7 @@ class Envs:
     """n copies of a task that step together; `s` (n, ds) are the observations to act on."""
 
     def __init__(self, task: Task, n: int, seed: int):
-        self.envs = [_make(task.id) for _ in range(n)]
+        self.envs = [make(task.id) for _ in range(n)]
         space = self.envs[0].action_space
         self._centre, self._half = (space.high + space.low) / 2, (space.high - space.low) / 2
         starts = [env.reset(seed=seed + i)[0] for i, env in enumerate(self.envs)]

@@ -19,8 +19,8 @@ def run(
     cell: Annotated[
         str | None, typer.Option(help="A cell instead: route=regression-gradient,intermediate-value=soft.")
     ] = None,
-    task: Annotated[str, typer.Option(help="bandit/NAME or gym/ID.")] = "bandit/8gaussians",
-    steps: Annotated[int | None, typer.Option(help="Updates (bandits) or environment steps.", min=1)] = None,
+    task: Annotated[str, typer.Option(help="bandit/NAME, gym/ID or minari/ID.")] = "bandit/8gaussians",
+    steps: Annotated[int | None, typer.Option(help="Updates (bandits, data sets) or environment steps.", min=1)] = None,
     seeds: Annotated[int, typer.Option(help="Seeds trained together (bandits).", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="Root of all randomness.", min=0)] = 0,
     set: Annotated[

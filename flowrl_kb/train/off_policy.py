@@ -118,12 +118,15 @@ class OffPolicyRun:
         batches = Batch(s=s, a=a, reward=row, next_s=s, not_done=row, stored=stored)
         return (
             self._update.lower(self.train_state, batches, self.key, jnp.arange(CHUNK)),
-            self._act.lower(self.train_state, self.envs.s, self.key),
+            self._act.lower(self.train_state, s[0, :1], self.key),
         )
 
+    def act(self, s: np.ndarray, key: Key) -> np.ndarray:
+        """The executed actions at states s (n, ds)."""
+        return np.asarray(self._act(self.train_state, s, key))
+
     def evaluate(self) -> dict[str, float]:
-        act = lambda s, key: np.asarray(self._act(self.train_state, s, key))  # noqa: E731
-        return evaluate(act, self.task, self.seed + 1_000_003, jax.random.fold_in(self.key, 2**30 + self.step))
+        return evaluate(self.act, self.task, self.seed + 1_000_003, jax.random.fold_in(self.key, 2**30 + self.step))
 
     def state(self) -> Any:
         return {

@@ -14,6 +14,7 @@ from jax.stages import Lowered
 from flowrl_kb.errors import UserError
 from flowrl_kb.tasks import laws
 from flowrl_kb.tasks.bandits import Bandit
+from flowrl_kb.tasks.offline import DataSet
 from flowrl_kb.train import evaluate
 from flowrl_kb.train.agent import Agent
 from flowrl_kb.train.bandit_run import BanditRun, OnPolicyBanditRun
@@ -28,11 +29,19 @@ def make(agent: Agent, task: Any, *, seeds: int, seed: int) -> Run:
             return OnPolicyBanditRun(agent, task, seeds, seed)
         return BanditRun(agent, task, seeds, seed)
     if seeds > 1:
-        raise UserError(f"--seeds {seeds}: Gymnasium tasks train one seed a run; start one run for each --seed")
+        raise UserError(
+            f"--seeds {seeds}: tasks other than bandits train one seed a run; start one run for each --seed"
+        )
+    if isinstance(task, DataSet):
+        if setting == "on-policy":
+            raise UserError(f"{agent.method.name}: an on-policy method needs its own roll-outs; {task.name} has none")
+        from flowrl_kb.train.offline import OfflineRun
+
+        return OfflineRun(agent, task, seed)
     if setting == "offline":
         raise UserError(
             f"{agent.method.name}: an offline method needs data, and {task.name} has none here; "
-            "run it on a bandit (--task bandit/8gaussians)"
+            "run it on a bandit (--task bandit/8gaussians) or on a data set (--task minari/ID, see flowrl-kb data)"
         )
     if setting == "on-policy":
         from flowrl_kb.train.on_policy import OnPolicyRun
