@@ -225,7 +225,8 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     reads_behaviour = of_path or cell["operator"] in ("potential", "noised-density")
     reads_behaviour = reads_behaviour or cell["intermediate-value"] == "adjoint"
     of_behaviour = cell["space"] == "coupled-map" or cell["acting"] == "classifier-free"
-    if of_behaviour or (reads_behaviour and cell["reference"] == "fixed"):
+    to_clone = cell["reference"] == "fixed" and cell["setting"] != "on-policy"  # no data of it on-policy: it is given
+    if of_behaviour or (reads_behaviour and to_clone):
         losses["behaviour"] = _cloning(cell)
         trains["behaviour"] = "field"
     return Method(name, trains, losses, act, rewriting(cell, hyper))
