@@ -38,6 +38,7 @@ def make(method: Method, settings: Settings, task: Any) -> Agent:
     given = settings.training["critic"] == "exact" or cell.get("critic") == "reward"
     frozen = cell.get("setting") == "on-policy" and cell.get("reference") == "fixed"
     wants = {"a critic equal to the reward": given, "a frozen policy": frozen, "a group": cell.get("critic") == "group"}
+    wants["the return of a stored action"] = cell.get("critic") == "advantage" and cell.get("setting") != "on-policy"
     for what in (name for name, wanted in wants.items() if wanted and not isinstance(task, Bandit)):
         raise UserError(f"{settings.name} on {task.name}: {what} needs a bandit")
     if frozen:
