@@ -121,7 +121,7 @@ def projection_direction() -> tuple[float, float]:
 
 
 def returns_and_their_mean() -> tuple[float, float]:
-    """Distance of the means of two laws: actions weighted by exp(R / lambda) of each return R, and by exp(E R / lambda).
+    """Distance of the means of two laws: actions weighted by exp(R / lambda) of each return, and by exp(E R / lambda).
 
     R = Q(a) +- 0.6 with equal chance for a > 0, R = Q(a) below. Control: the same spread of returns at every action.
     Source: own derivation.
