@@ -142,9 +142,13 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
             share=bind(share, hyper),
         )
     over_value = hyper.get("weight_clip") is not None or cell["operator"] == "conditional"
-    if cell["critic"] in IN_SAMPLE and over_value:
-        parts = parts._replace(baseline=lambda models, s: models.value(s))
-    return parts
+    if route != "regression-value" or not over_value:
+        return parts
+    if cell["critic"] in WITH_VALUE:
+        return parts._replace(baseline=lambda models, s: models.value(s), of_returns=cell["critic"] == "advantage")
+    if "baseline_of" not in hyper:
+        raise MissingHyper("baseline_of", f"critic={cell['critic']}: needs the hyper-parameter 'baseline_of'")
+    return parts._replace(baseline_of=hyper["baseline_of"])
 
 
 def _take(cell: Coordinates, hyper: Hyper) -> Callable:
@@ -225,7 +229,8 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     reads_behaviour = of_path or cell["operator"] in ("potential", "noised-density")
     reads_behaviour = reads_behaviour or cell["intermediate-value"] == "adjoint"
     of_behaviour = cell["space"] == "coupled-map" or cell["acting"] == "classifier-free"
-    if of_behaviour or (reads_behaviour and cell["reference"] == "fixed"):
+    to_clone = cell["reference"] == "fixed" and cell["setting"] != "on-policy"  # no data of it on-policy: it is given
+    if of_behaviour or (reads_behaviour and to_clone):
         losses["behaviour"] = _cloning(cell)
         trains["behaviour"] = "field"
     return Method(name, trains, losses, act, rewriting(cell, hyper))
@@ -258,8 +263,8 @@ KIND_OF = {
 """Kinds of the auxiliary objects that the axes train."""
 
 
-IN_SAMPLE = ("in-sample", "in-sample-linear", "in-sample-exponential", "in-sample-soft-chi-square")
-"""Critics whose state value is the baseline of unnormalised weights."""
+WITH_VALUE = ("in-sample", "in-sample-linear", "in-sample-exponential", "in-sample-soft-chi-square", "advantage")
+"""Critics that train a state value, from which unnormalised weights are measured."""
 
 
 def _guiding(cell: Coordinates, hyper: Hyper) -> Callable:

@@ -28,6 +28,7 @@ HYPER = {
     "candidates": 8,
     "best_of": 4,
     "backup_of": 4,
+    "baseline_of": 4,
     "entropy_samples": 32,
     "density_noises": 8,
     "step_samples": 4,

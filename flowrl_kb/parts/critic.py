@@ -180,7 +180,7 @@ def planned(backup: Backup, regress: Regress, *, discount) -> dict[str, Loss]:
 
 
 def advantage(backup: Backup | None, regress: Regress | None, *, value_weight=0.5) -> dict[str, Loss]:
-    """A state value regressed on the returns of fresh roll-outs; advantages are made by the roll-out loop."""
+    """A state value regressed on the returns of roll-outs; advantages of fresh ones are made by the roll-out loop."""
 
     def value(models: Models, batch: Batch, key: Key):
         return value_weight * jnp.mean(jnp.square(models.value(batch.s) - batch.returns)), {}

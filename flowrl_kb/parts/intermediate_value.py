@@ -50,18 +50,20 @@ def soft(field: FieldPolicy, q: Value, draws: Draws, s: Array, slope: Slope) -> 
     return slope(g) * jnp.sum(w[..., None] * g, axis=0, keepdims=True) / coefficients(field.path, draws.t)[0]
 
 
-def adjoint(reference: FieldPolicy, q: Value, chain: Array, s: Array, slope: Slope) -> Array:
+def adjoint(reference: FieldPolicy, q: Value, chain: Array, s: Array, slope: Slope, *, adjoint_level="next") -> Array:
     """The tilt's gradient at the end of a chain, carried back by the drift of the reference's process: (K, B, d).
 
     G_K = slope grad Q(x_K), G_k = G_(k+1) + h J^T G_(k+1), J the Jacobian at x_k of the drift with the field read at
-    the next level. Also called lean adjoint. Not to be confused with `backprop`: it differentiates the trained chain.
-    Source: Adjoint Matching (2409.08861); QAM (2601.14234), official agents/qam.py.
+    its own level, which is that of the step taken there, or at the next one. Also called lean adjoint. Not to be
+    confused with `backprop`: it differentiates the trained chain. Source: Adjoint Matching (2409.08861), Algorithm 1;
+    QAM (2601.14234), official agents/qam.py, which reads the next level.
     """
+    level = ("own", "next").index(adjoint_level)
     g = gradient(q, chain[-1])
     h = reference.grid[:-1] - reference.grid[1:]
 
     def back(carried: Array, k: Array) -> tuple[Array, Array]:
-        _, pull_back = jax.vjp(lambda x: control.drift(reference, x, k, s, level=1), chain[k])
+        _, pull_back = jax.vjp(lambda x: control.drift(reference, x, k, s, level=level), chain[k])
         carried = carried + h[k] * pull_back(carried)[0]
         return carried, carried
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from flowrl_kb.parts import control
+from flowrl_kb.parts import control, source
 from flowrl_kb.parts import intermediate_value as intermediate_values
 from flowrl_kb.parts.direction import Draws
 from flowrl_kb.parts.operator import Operator
@@ -41,6 +41,8 @@ class Parts(NamedTuple):
     normaliser: Callable | None = None
     perturb: Callable[[Models, Array, Key], Array] | None = None
     baseline: Callable[[Models, Array], Array] = lambda models, s: 0.0
+    baseline_of: int = 0
+    of_returns: bool = False
     target_critic: bool = False
     one_step: bool = False
     whole_chain: bool = False
@@ -83,14 +85,27 @@ def _divisor(models: Models, batch: Batch, key: Key, p: Parts, gradient: Array |
 
 def regression_value(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
     """E sum_k w_k(Q) error_k: a regression on candidates, weighted by the operator."""
-    k_draws, k_head, *k_floor = jax.random.split(key, 3 if p.reference.floor else 2)
+    k_draws, k_head, *k_more = jax.random.split(key, 2 + bool(p.reference.floor) + bool(p.baseline_of))
     draws = _draws(models, batch, k_draws, p)
-    q = _value(models, batch, k_head, p)(draws.a) - p.baseline(models, batch.s)
-    w = jax.lax.stop_gradient(p.operator.weights(q / _divisor(models, batch, k_head, p)))
+    w = jax.lax.stop_gradient(p.operator.weights(_excess(models, batch, draws, k_head, k_more, p)))
     error = jnp.sum(w * p.error(models.actor, draws, batch.s), axis=0)
     if p.reference.floor:
-        error = error + jnp.sum(w, axis=0) * _floor(models, batch, k_floor[0], p)
+        error = error + jnp.sum(w, axis=0) * _floor(models, batch, k_more[-1], p)
     return jnp.mean(error), {"largest_weight": jnp.mean(w.max(0))}
+
+
+def _excess(models: Models, batch: Batch, draws: Draws, k_head: Key, k_more: list[Key], p: Parts) -> Array:
+    """What the candidates are worth above the state value, if they are measured from one, over the normaliser.
+
+    A stored action may be worth its return. The value of a state may be the mean of Q over fresh actions in it.
+    """
+    if p.of_returns:
+        return batch.returns[None] - p.baseline(models, batch.s)
+    value = _value(models, batch, k_head, p)
+    q = value(draws.a) - p.baseline(models, batch.s)
+    if p.baseline_of:
+        q = q - jnp.mean(value(source.current(models, batch, k_more[0], p.baseline_of)), axis=0)
+    return q / _divisor(models, batch, k_head, p)
 
 
 def _floor(models: Models, batch: Batch, key: Key, p: Parts) -> Array:

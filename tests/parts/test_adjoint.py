@@ -57,3 +57,36 @@ def test_the_regression_rests_at_the_tilted_field_alone(actor, rests):
     moved = np.asarray(jnp.sqrt(jnp.mean(jnp.square(BASE.eps(x, t, S) - target))))
     error = np.asarray(jnp.sqrt(jnp.mean(jnp.square(actor.eps(x, t, S) - target))))
     assert (error < 0.05 * moved) == rests
+
+
+@pytest.mark.parametrize("level, exact", [("own", True), ("next", False)])
+def test_read_at_its_own_level_the_adjoint_is_the_gradient_of_the_base_chain(level, exact):
+    """In large steps of a curved field: d Q(x_K) / d x_k through the steps of the base, noise held."""
+    curved = Field(
+        lambda x, t, s: jnp.sin(2.0 * x) * (1.0 + t[..., None]),
+        linear(),
+        jnp.array([0.9, 0.6, 0.2, 0.0]),
+        2,
+        "velocity",
+        "ode",
+        0.0,
+        None,
+    )
+    s, q = jnp.zeros((5, 1)), lambda a: jnp.sum(jnp.cos(a), axis=-1)
+    noise = jax.random.normal(jax.random.key(1), (3, 5, 2))
+
+    def step(x, k):
+        return x + (curved.grid[k] - curved.grid[k + 1]) * control.drift(curved, x, k, s) + 0.3 * noise[k]
+
+    states = [jax.random.normal(jax.random.key(2), (5, 2))]
+    for k in range(3):
+        states.append(step(states[-1], k))
+    carried = intermediate_value.adjoint(curved, q, jnp.stack(states), s, lambda g: 1.0, adjoint_level=level)
+    for k in range(3):
+
+        def after(x, k=k):
+            for j in range(k, 3):
+                x = step(x, j)
+            return jnp.sum(q(x))
+
+        assert np.allclose(carried[k], jax.grad(after)(states[k]), atol=1e-5) == exact

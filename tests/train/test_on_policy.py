@@ -74,3 +74,8 @@ def test_without_a_state_value_the_roll_out_is_the_baseline(make_agent):
 def test_a_group_needs_a_bandit(make_agent):
     with pytest.raises(UserError, match="awm on .*: a frozen policy needs a bandit"):
         make_agent("awm", SimpleNamespace(name="Hopper-v5", ds=11, d=3, box=1.0), steps=4)
+
+
+def test_a_return_of_a_stored_action_needs_a_bandit(make_agent):
+    with pytest.raises(UserError, match="awr on .*: the return of a stored action needs a bandit"):
+        make_agent("awr", SimpleNamespace(name="Hopper-v5", ds=11, d=3, box=1.0))

@@ -145,6 +145,32 @@ def memoryless_control() -> tuple[float, float]:
     return p.gap(end(0.0), tilt), p.gap(end(0.6), tilt)
 
 
+@identity(tolerance=0.05, control=0.5)
+def level_of_an_adjoint() -> tuple[float, float]:
+    """Adjoints that read the base at the level of a state or one step later have one limit, which both near like h.
+
+    Base N(0, 0.6^2), straight path from level 0.9, slope one at the end: by the recursion in 400 and 800 steps, against
+    the gradient alpha s^2 / (alpha^2 s^2 + sigma^2) of the posterior mean. Largest deviation of a ratio of errors from
+    2, of both readings. Control: the recursion of a base of deviation 0.8. Source: own derivation.
+    """
+
+    def error(steps: int, later: int, std: float) -> float:
+        t = np.linspace(0.9, 0.0, steps + 1)
+        carried, back = 1.0, []
+        for k in reversed(range(steps)):
+            read, signal = t[k + later], 1 - t[k + 1]
+            rate = ((1 - read) * std**2 - read) / ((1 - read) ** 2 * std**2 + read**2)
+            carried *= 1 + (t[k] - t[k + 1]) * (2 * rate - 1 / signal)
+            back.append(carried)
+        exact = (1 - t) * 0.6**2 / ((1 - t) ** 2 * 0.6**2 + t**2)
+        return p.gap(back[::-1], exact[:-1])
+
+    def off(std: float) -> list[float]:
+        return [abs(error(400, later, std) / error(800, later, std) - 2) for later in (0, 1)]
+
+    return max(off(0.6)), min(off(0.8))
+
+
 @identity()
 def path_divergence() -> tuple[float, float]:
     """KL of two chains is the KL of their actions plus the mean KL of the paths given the action.

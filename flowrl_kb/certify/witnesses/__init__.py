@@ -20,6 +20,7 @@ WITNESSES: dict[str, Callable[[], tuple[float, float]]] = {
     "best-of-n-and-proximal": laws.best_of_n_and_proximal,
     "denoising-penalty": laws.denoising_penalty,
     "projection-direction": laws.projection_direction,
+    "returns-and-their-mean": laws.returns_and_their_mean,
     "value-at-noisy-action-flat-reference": fields.naive_flat_reference,
     "value-at-noisy-action-data-reference": fields.naive_data_reference,
     "constant-value": fields.constant_value,

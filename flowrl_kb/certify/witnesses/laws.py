@@ -118,3 +118,18 @@ def projection_direction() -> tuple[float, float]:
         return abs(float(p.mass(q / p.LAMBDA) @ p.GRID) - float(fit[0]))
 
     return apart(Q, p.q), apart(-0.5 * (p.GRID - 0.4) ** 2, lambda a: -0.5 * (a - 0.4) ** 2)
+
+
+def returns_and_their_mean() -> tuple[float, float]:
+    """Distance of the means of two laws: actions weighted by exp(R / lambda) of each return, and by exp(E R / lambda).
+
+    R = Q(a) +- 0.6 with equal chance for a > 0, R = Q(a) below. Control: the same spread of returns at every action.
+    Source: own derivation.
+    """
+
+    def apart(spread: np.ndarray) -> float:
+        outcomes = np.stack([Q + spread, Q - spread])
+        weight = NU * np.mean(np.exp((outcomes - Q.max()) / p.LAMBDA), axis=0)
+        return float(abs(weight @ p.GRID / weight.sum() - laws.exponential(NU, Q, p.LAMBDA) @ p.GRID))
+
+    return apart(np.where(p.GRID > 0, 0.6, 0.0)), apart(np.full_like(Q, 0.6))
