@@ -47,8 +47,8 @@ def _covers(kb: KB, one: OpenReason) -> Callable[[Finding], bool]:
     sides = (condition(kb, one.between.a), condition(kb, one.between.b)) if one.between else ()
 
     def ends(finding: Finding) -> bool:
-        nodes = [kb.nodes.get(id) for id in finding.subject.split(PAIR)]
-        if len(nodes) != 2 or None in nodes:
+        nodes = [kb.nodes[id] for id in finding.subject.split(PAIR) if id in kb.nodes]
+        if len(nodes) != 2:
             return False
         return any(
             all(side.of(node) == YES for side, node in zip(sides, order, strict=True)) for order in (nodes, nodes[::-1])
