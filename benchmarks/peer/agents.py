@@ -21,13 +21,16 @@ class Pairing(NamedTuple):
 ONLINE, OFFLINE = "examples/online/config/mujoco/algo", "examples/offline/config/d4rl/algo"
 SMALL, MIDDLE, LARGE = (256, 256), (256, 256, 256), (512, 512, 512, 512)
 
+ONE = {"hidden": MIDDLE, "critic_hidden": SMALL}
+"""Widths of the diffusion agents of the online suite."""
+
 PAIRINGS: dict[str, Pairing] = {
     "sac": Pairing("SACAgent", f"{ONLINE}/sac.yaml", "sac", {"hidden": SMALL}),
     "td3": Pairing("TD3Agent", f"{ONLINE}/td3.yaml", "td3", {"hidden": SMALL, "actor_every": 2}),
-    "qsm": Pairing("QSMAgent", f"{ONLINE}/qsm.yaml", "qsm:flow-rl", {"hidden": MIDDLE, "critic_hidden": SMALL}),
-    "sdac": Pairing("SDACAgent", f"{ONLINE}/sdac.yaml", "sdac:flow-rl", {"hidden": MIDDLE, "critic_hidden": SMALL}),
-    "idem": Pairing("IDEMAgent", f"{ONLINE}/idem.yaml", "idem:flow-rl", {"hidden": MIDDLE, "critic_hidden": SMALL}),
-    "dpmd": Pairing("DPMDAgent", f"{ONLINE}/dpmd.yaml", "dpmd:flow-rl", {"hidden": MIDDLE, "critic_hidden": SMALL}),
+    "qsm": Pairing("QSMAgent", f"{ONLINE}/qsm.yaml", "qsm:flow-rl", ONE),
+    "sdac": Pairing("SDACAgent", f"{ONLINE}/sdac.yaml", "sdac:flow-rl", {**ONE, "actor_every": 1}),
+    "idem": Pairing("IDEMAgent", f"{ONLINE}/idem.yaml", "idem", ONE),
+    "dpmd": Pairing("DPMDAgent", f"{ONLINE}/dpmd.yaml", "dpmd", {**ONE, "actor_every": 1, "candidates": 64}),
     "iql": Pairing("IQLAgent", f"{OFFLINE}/iql.yaml", "iql", {"hidden": SMALL}),
     "dql": Pairing("DQLAgent", f"{OFFLINE}/dql.yaml", "dql", {"hidden": MIDDLE}),
     "dac": Pairing("DACAgent", f"{OFFLINE}/dac.yaml", "dac", {"hidden": MIDDLE, "heads": 10}),
