@@ -29,7 +29,7 @@ def make(method: Method, settings: Settings, task: Any) -> Agent:
     """Join a method with a task (anything with `ds`, `d`, `box`).
 
     On bandits the reward itself is the critic where `critic=exact` asks for it and where the card's critic is `reward`.
-    A frozen policy that pulls on an on-policy method is the exact field of the bandit's data.
+    A frozen policy that pulls on an on-policy method, or that is steered, is the exact field of the bandit's data.
     Errors: UserError where no reward function or frozen policy is known, or no state is met twice.
     """
     shapes = run_settings.shapes(settings, method.trains, task.ds, task.d, task.box)
@@ -37,12 +37,13 @@ def make(method: Method, settings: Settings, task: Any) -> Agent:
     cell = settings.coordinates
     given = settings.training["critic"] == "exact" or cell.get("critic") == "reward"
     pulled = cell.get("route") == "likelihood-ratio" and cell.get("reference") == "fixed"
-    wants = {"a critic equal to the reward": given, "a frozen policy": pulled, "a group": cell.get("critic") == "group"}
+    frozen = pulled or cell.get("space") == "latent"
+    wants = {"a critic equal to the reward": given, "a frozen policy": frozen, "a group": cell.get("critic") == "group"}
     for what in (name for name, wanted in wants.items() if wanted and not isinstance(task, Bandit)):
         raise UserError(f"{settings.name} on {task.name}: {what} needs a bandit")
-    if pulled:
+    if frozen:
         path, grid = run_settings.path_and_grid(cell, int(settings.hyper["steps"]), task.box)
-        fixed["behaviour"] = bandits.behaviour(task, path, grid)
+        fixed["behaviour"] = bandits.behaviour(task, path, grid, "ode")
     if given:
         exact = bandits.oracle(task, settings.training["heads"], settings.training["reward_scale"])
         fixed |= {"critic": exact, "target_critic": exact}
