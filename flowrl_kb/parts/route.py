@@ -232,7 +232,7 @@ def _produce(models: Models, batch: Batch, key: Key, p: Parts) -> Produced:
 
 
 def _valued(models: Models, batch: Batch, produced: Produced, a: Array, p: Parts) -> Array:
-    """Heads (H, B) of the produced action, of its noise, or of the states behind one step, averaged over their draws."""
+    """Heads (H, B) of the produced action, of its noise, or of the states behind one step (mean of their draws)."""
     if p.noise_value:
         return p.noise_value(models, batch.s, produced.z, p.target_critic)
     if produced.step:

@@ -16,7 +16,7 @@ from flowrl_kb.parts.types import Array, Batch, Key, Loss, Models
 
 @dataclass(frozen=True)
 class Steered:
-    """The actions that `generator` makes of noises scale x, x drawn from the policy `over`; log-densities are those of x.
+    """The actions that `generator` makes of noises scale x, x drawn from `over`; log-densities are those of x.
 
     Not to be confused with the density of the action, which has no closed form.
     """

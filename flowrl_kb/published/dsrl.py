@@ -30,8 +30,8 @@ def step_critic_loss(models, batch, key):
 def critic_loss(models, batch, key, *, discount, latent_scale):
     """Sum_i E (Q^A_i(s, a) - r - gamma (min_j Qbar^A_j(s', a') - alpha log pi(u'|s')))^2 / 2.
 
-    a' = pi_dp(s', b u'), u' ~ pi(.|s'), b = latent_scale. Source: Algorithm 1, the update of the action critic, with the
-    entropy of the SAC that the official code runs.
+    a' = pi_dp(s', b u'), u' ~ pi(.|s'), b = latent_scale. Source: Algorithm 1, the update of the action critic, with
+    the entropy of the SAC that the official code runs.
     """
     u, log_pi = models.actor.sample_with_log_prob(key, batch.next_s)
     next_a = models.behaviour.from_noise(latent_scale * u, batch.next_s)
