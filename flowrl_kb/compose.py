@@ -117,7 +117,7 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         if cell["operator"] == "noised-density":
             space = partial(space, weight=bind(level_weight, hyper))
         parts = parts._replace(space=space, one_step=one_step)
-        if cell["space"] == "latent":
+        if cell["space"] in steering.BESIDE:
             return parts._replace(noise_value=steering.noise_value if by_step else None)
         if by_step:
             return parts._replace(take=_take(cell, hyper), intermediate_value=bound("intermediate-value"))
@@ -231,11 +231,13 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
         losses["behaviour"] = _cloning(cell)
         trains["behaviour"] = "field"
     made = Method(name, trains, losses, act, rewriting(cell, hyper))
-    return _steered(made, bind(steering.steering, hyper)()) if cell["space"] == "latent" else made
+    if cell["space"] in steering.BESIDE:
+        return _steered(made, bind(steering.steering, hyper)(cell["space"]))
+    return made
 
 
 def _steered(method: Method, steer: Callable) -> Method:
-    """The method with actors that act through a frozen generator."""
+    """The method with actors that act beside a frozen generator."""
     losses = {name: steering.through(loss, steer) for name, loss in method.losses.items()}
     act = steering.through(method.act, steer)
     return method._replace(losses=losses, act=act, generate=lambda models, s, key: steer(models).actor.sample(key, s))

@@ -78,6 +78,11 @@ def latent(divergence: str | None, reference: Reference, produced, models: Model
     return jnp.zeros(()) if divergence is None else jnp.mean(produced.log_prob)
 
 
+def residual(divergence: str | None, reference: Reference, produced, models: Models, batch: Batch, key: Key) -> Array:
+    """The same of the law of what is added to a generator's action."""
+    return latent(divergence, reference, produced, models, batch, key)
+
+
 def coupled_map(divergence: str, reference: Reference, produced, models: Models, batch: Batch, key: Key) -> Array:
     """Mean squared distance between the two maps at the same noise: E_z |f_theta(z) - g(z)|^2 / d."""
     anchor = jax.lax.stop_gradient(reference.coupled(models, batch.s, produced.z))

@@ -1,4 +1,4 @@
-"""A law over the noise of a frozen generator: what `space=latent` acts with, and what its noises are worth."""
+"""Policies beside a frozen generator: over its noise (`space=latent`) or what is added to its action (`residual`)."""
 
 from __future__ import annotations
 
@@ -46,18 +46,47 @@ class Steered:
         return self.generator.from_noise(self.scale * self.over.mean(s), s)
 
 
-def steering(*, latent_scale) -> Callable[[Models], Models]:
-    """Models whose actor, its average and its previous iterate act through the behaviour model."""
+@dataclass(frozen=True)
+class Shifted:
+    """Samples of `generator` plus scale x, x drawn from `over`; log-densities are those of x.
+
+    Not to be confused with `Steered`, which acts before the generator and cannot leave its range.
+    """
+
+    over: Gaussian
+    generator: Field
+    scale: float
+
+    @property
+    def dim(self) -> int:
+        return self.over.dim
+
+    def sample_with_log_prob(self, key: Key, s: Array, lead: tuple[int, ...] = ()) -> tuple[Array, Array]:
+        k_base, k_residual = jax.random.split(key)
+        x, log_prob = self.over.sample_with_log_prob(k_residual, s, lead)
+        return self.generator.sample(k_base, s, lead) + self.scale * x, log_prob
+
+    def sample(self, key: Key, s: Array, lead: tuple[int, ...] = ()) -> Array:
+        return self.sample_with_log_prob(key, s, lead)[0]
+
+
+BESIDE: dict[str, Callable] = {"latent": Steered, "residual": Shifted}
+"""How a policy acts beside a frozen generator, by the value of the axis `space`."""
+
+
+def steering(space: str, *, steering_scale) -> Callable[[Models], Models]:
+    """Models whose actor, its average and its previous iterate act with the behaviour model."""
+    beside = BESIDE[space]
 
     def of(models: Models) -> Models:
         actors = {name: getattr(models, name) for name in ("actor", "target_actor", "old")}
-        return models._replace(**{k: a and Steered(a, models.behaviour, latent_scale) for k, a in actors.items()})
+        return models._replace(**{k: a and beside(a, models.behaviour, steering_scale) for k, a in actors.items()})
 
     return of
 
 
 def through(function: Callable, steer: Callable[[Models], Models]) -> Callable:
-    """A loss or an acting rule on steered models."""
+    """A loss or an acting rule on such models."""
     return lambda models, *rest: function(steer(models), *rest)
 
 

@@ -27,28 +27,28 @@ def step_critic_loss(models, batch, key):
     return 0.5 * jnp.sum(jnp.mean((noise_critic(models, batch.s, w) - worth) ** 2, axis=1)), {}
 
 
-def critic_loss(models, batch, key, *, discount, latent_scale):
+def critic_loss(models, batch, key, *, discount, steering_scale):
     """Sum_i E (Q^A_i(s, a) - r - gamma (min_j Qbar^A_j(s', a') - alpha log pi(u'|s')))^2 / 2.
 
-    a' = pi_dp(s', b u'), u' ~ pi(.|s'), b = latent_scale. Source: Algorithm 1, the update of the action critic, with
+    a' = pi_dp(s', b u'), u' ~ pi(.|s'), b = steering_scale. Source: Algorithm 1, the update of the action critic, with
     the entropy of the SAC that the official code runs.
     """
     u, log_pi = models.actor.sample_with_log_prob(key, batch.next_s)
-    next_a = models.behaviour.from_noise(latent_scale * u, batch.next_s)
+    next_a = models.behaviour.from_noise(steering_scale * u, batch.next_s)
     q_1, q_2 = models.target_critic(batch.next_s, next_a)
     v = jnp.where(q_1 < q_2, q_1, q_2) - jnp.exp(models.log_temperature) * log_pi
     target = jax.lax.stop_gradient(batch.reward + discount * batch.not_done * v)
     return sum(0.5 * jnp.mean((q - target) ** 2) for q in models.critic(batch.s, batch.a)), {}
 
 
-def actor_loss(models, batch, key, *, latent_scale):
-    """E[alpha log pi(u|s) - min_i Q^W_i(s, b u)], u a reparameterised draw, b = latent_scale.
+def actor_loss(models, batch, key, *, steering_scale):
+    """E[alpha log pi(u|s) - min_i Q^W_i(s, b u)], u a reparameterised draw, b = steering_scale.
 
     alpha = exp(models.log_temperature) is a constant here. Source: Algorithm 1, the update of the latent-noise actor,
     with the entropy of SAC.
     """
     u, log_pi = models.actor.sample_with_log_prob(key, batch.s)
-    q_1, q_2 = noise_critic(models, batch.s, latent_scale * u)
+    q_1, q_2 = noise_critic(models, batch.s, steering_scale * u)
     alpha = jax.lax.stop_gradient(jnp.exp(models.log_temperature))
     return jnp.mean(alpha * log_pi - jnp.where(q_1 < q_2, q_1, q_2)), {"entropy": -jnp.mean(log_pi)}
 
@@ -60,10 +60,10 @@ def log_temperature_loss(models, batch, key, *, target_entropy):
     return -models.log_temperature * gap, {}
 
 
-def act(models, s, key, *, latent_scale):
+def act(models, s, key, *, steering_scale):
     """pi_dp(s, b u), u ~ pi(.|s). Source: Algorithm 1, collection."""
     u, _ = models.actor.sample_with_log_prob(key, s)
-    return models.behaviour.from_noise(latent_scale * u, s)
+    return models.behaviour.from_noise(steering_scale * u, s)
 
 
 generate = act

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flowrl_kb.errors import UserError
+from flowrl_kb.parts.steering import BESIDE
 from flowrl_kb.parts.types import Method
 from flowrl_kb.tasks import bandits
 from flowrl_kb.tasks.bandits import Bandit
@@ -29,7 +30,7 @@ def make(method: Method, settings: Settings, task: Any) -> Agent:
     """Join a method with a task (anything with `ds`, `d`, `box`).
 
     On bandits the reward itself is the critic where `critic=exact` asks for it and where the card's critic is `reward`.
-    A frozen policy that pulls on an on-policy method, or that is steered, is the exact field of the bandit's data.
+    A frozen policy that pulls on a method, or stands beside its actor, is the exact field of the bandit's data.
     Errors: UserError where no reward function or frozen policy is known, or no state is met twice.
     """
     shapes = run_settings.shapes(settings, method.trains, task.ds, task.d, task.box)
@@ -37,7 +38,7 @@ def make(method: Method, settings: Settings, task: Any) -> Agent:
     cell = settings.coordinates
     given = settings.training["critic"] == "exact" or cell.get("critic") == "reward"
     pulled = cell.get("route") == "likelihood-ratio" and cell.get("reference") == "fixed"
-    frozen = pulled or cell.get("space") == "latent"
+    frozen = pulled or cell.get("space") in BESIDE
     wants = {"a critic equal to the reward": given, "a frozen policy": frozen, "a group": cell.get("critic") == "group"}
     for what in (name for name, wanted in wants.items() if wanted and not isinstance(task, Bandit)):
         raise UserError(f"{settings.name} on {task.name}: {what} needs a bandit")

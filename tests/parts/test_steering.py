@@ -1,4 +1,4 @@
-"""Steered noise: actions, densities, losses and the value of a noise against numbers worked out by hand."""
+"""Policies beside a frozen generator: actions, densities, losses and values of noises by hand."""
 
 import jax
 import jax.numpy as jnp
@@ -9,14 +9,15 @@ from flowrl_kb.compose import compose, published
 from flowrl_kb.kb.load import load
 from flowrl_kb.parts import path, steering
 from flowrl_kb.parts.policy import Field, Gaussian
-from flowrl_kb.parts.steering import Steered
+from flowrl_kb.parts.steering import Shifted, Steered
 from flowrl_kb.parts.types import Batch, Models
 
 KEY, B = jax.random.key(0), 20_000
 S = jnp.zeros((B, 1))
 MEAN, STD, SCALE, LEVEL = 0.2, 0.5, 1.5, 0.8
-CARD = load().nodes["dsrl"]
-HYPER = {"latent_scale": SCALE, "temperature": 1.0, "target_entropy": -1.0, "discount": 0.9}
+KB = load()
+CARD = KB.nodes["dsrl"]
+HYPER = {"steering_scale": SCALE, "temperature": 1.0, "target_entropy": -1.0, "discount": 0.9}
 
 
 def generator() -> Field:
@@ -114,3 +115,44 @@ def test_the_value_of_a_noise_is_where_the_step_values_of_an_unmoved_chain_end()
     knows = shown._replace(step_critic=lambda s, x, t: shown.critic(s, field.from_noise(x, s)))
     loss = steering.noise_values()["step_critic"]
     assert float(loss(knows, Batch(s=S, a=S), KEY)[0]) == pytest.approx(0.0, abs=1e-8)
+
+
+def residual(form, scale=SCALE):
+    hyper = {**HYPER, "steering_scale": scale}
+    name = "policy-decorator"
+    return published(name, hyper) if form == "published" else compose(name, KB.nodes[name].coordinates, hyper)
+
+
+def test_a_residual_is_added_to_a_sample_of_the_generator():
+    a, log_prob = Shifted(gaussian(), generator(), SCALE).sample_with_log_prob(KEY, S)
+    # 1.8 N(0, 1) - 2.4 plus 1.5 N(0.2, 0.5^2)
+    assert float(a.mean()) == pytest.approx(-2.4 + SCALE * MEAN, abs=0.05)
+    assert float(a.var()) == pytest.approx(1.8**2 + 0.75**2, rel=0.05)
+    assert float(log_prob.mean()) == pytest.approx(-0.5 * np.log(2 * np.pi * np.e * STD**2), abs=0.03)
+    assert Shifted(gaussian(), generator(), SCALE).sample(KEY, S[:5], (3,)).shape == (3, 5, 1)
+
+
+@pytest.mark.parametrize("form", ["published", "composed"])
+def test_a_residual_policy_climbs_the_value_of_the_sum(form):
+    # Q = -a^2: the slope in the residual's mean is 2 scale E a, where DSRL would carry it through the generator
+    made = residual(form)
+    for what in (made.act, made.generate):
+        assert float(what(models(), S, KEY).mean()) == pytest.approx(-2.1, abs=0.05)
+    square = lambda s, a: jnp.stack([-jnp.square(a[..., 0])] * 2)  # noqa: E731
+    loss = lambda mean: made.losses["actor"](models(mean)._replace(critic=square), Batch(s=S, a=S), KEY)[0]  # noqa: E731
+    assert float(jax.grad(loss)(MEAN)) == pytest.approx(2.0 * SCALE * -2.1, abs=0.1)
+    entropy = 0.5 * np.log(2 * np.pi * np.e * STD**2)
+    assert float(loss(MEAN)) == pytest.approx(-0.3 * entropy + 2.1**2 + 1.8**2 + 0.75**2, rel=0.03)
+
+
+@pytest.mark.parametrize("form", ["published", "composed"])
+def test_a_residual_of_a_generator_at_zero_is_soft_actor_critic(form):
+    still = Field(lambda x, t, s: x / t[..., None], path.linear(), jnp.array([LEVEL, 0.0]), 1, "velocity", "ode")
+    batch = Batch(s=S, a=S, reward=jnp.ones(B), next_s=S, not_done=jnp.ones(B))
+    shown = models()._replace(behaviour=still)
+    np.testing.assert_allclose(still.sample(KEY, S), 0.0, atol=1e-5)
+    plain, made = published("sac", HYPER), residual(form, 1.0)
+    for slot in ("actor", "critic"):
+        value = made.losses[slot](shown, batch, KEY)[0] / plain.losses[slot](shown, batch, KEY)[0]
+        # SAC halves its critic loss; the quotient of two actor losses of their own draws has a deviation of 0.017
+        assert float(value) == pytest.approx(2.0 if slot == "critic" else 1.0, rel=0.06)
