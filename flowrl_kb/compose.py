@@ -11,7 +11,7 @@ from typing import Any
 
 from flowrl_kb.errors import UserError
 from flowrl_kb.parts import critic as critics
-from flowrl_kb.parts import guidance
+from flowrl_kb.parts import guidance, steering
 from flowrl_kb.parts import route as routes
 from flowrl_kb.parts import step as steps
 from flowrl_kb.parts.backup import Next
@@ -85,8 +85,6 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         return bind(part(axis, cell[axis]), hyper)
 
     route, reverse = cell["route"], cell["direction"] == "reverse"
-    if cell["space"] == "latent":
-        part("space", "latent")  # no route reads this axis by itself, so that a latent cell would pass for another
     operator = bound("operator")()
     parts = Parts(operator, bound("reference")(), candidates=hyper.get("candidates", 1), box=hyper.get("box"))
     if route not in ("likelihood-ratio", *INFERENCE):
@@ -119,6 +117,8 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
         if cell["operator"] == "noised-density":
             space = partial(space, weight=bind(level_weight, hyper))
         parts = parts._replace(space=space, one_step=one_step)
+        if cell["space"] in steering.BESIDE:
+            return parts._replace(noise_value=steering.noise_value if by_step else None)
         if by_step:
             return parts._replace(take=_take(cell, hyper), intermediate_value=bound("intermediate-value"))
         if cell["likelihood"] == "noising-ratio":
@@ -162,7 +162,9 @@ def _take(cell: Coordinates, hyper: Hyper) -> Callable:
 
 
 def _step_values(cell: Coordinates, hyper: Hyper) -> dict[str, Loss]:
-    """The loss of the values of single steps."""
+    """The loss of the values of single steps, or of the noise that starts a chain which is not trained."""
+    if cell["space"] == "latent":
+        return steering.noise_values()
     value = part("intermediate-value", "path-value")
     reference = bind(part("reference", cell["reference"]), hyper)()
     extra = {"take": _take(cell, hyper), "value": value, "reference": reference}
@@ -233,7 +235,17 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     if of_behaviour or (reads_behaviour and to_clone):
         losses["behaviour"] = _cloning(cell)
         trains["behaviour"] = "field"
-    return Method(name, trains, losses, act, rewriting(cell, hyper))
+    made = Method(name, trains, losses, act, rewriting(cell, hyper))
+    if cell["space"] in steering.BESIDE:
+        return _steered(made, bind(steering.steering, hyper)(cell["space"]))
+    return made
+
+
+def _steered(method: Method, steer: Callable) -> Method:
+    """The method with actors that act beside a frozen generator."""
+    losses = {name: steering.through(loss, steer) for name, loss in method.losses.items()}
+    act = steering.through(method.act, steer)
+    return method._replace(losses=losses, act=act, generate=lambda models, s, key: steer(models).actor.sample(key, s))
 
 
 def sufficient(name: str, cell: Coordinates, hyper: Hyper, lent: Hyper) -> dict[str, Any]:
@@ -318,7 +330,8 @@ def published(name: str, hyper: Hyper) -> Method:
         raise UserError(f"{name}: found no published losses ({path})") from None
     losses = {what: bind(getattr(module, f"{what}_loss"), hyper) for what in module.TRAINS}
     rewrite = bind(module.rewrite, hyper) if hasattr(module, "rewrite") else None
-    return Method(name, dict(module.TRAINS), losses, bind(module.act, hyper), rewrite)
+    generate = bind(module.generate, hyper) if hasattr(module, "generate") else None
+    return Method(name, dict(module.TRAINS), losses, bind(module.act, hyper), rewrite, generate)
 
 
 def hyperparameters(node) -> dict[str, Any]:

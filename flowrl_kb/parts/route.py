@@ -46,6 +46,7 @@ class Parts(NamedTuple):
     target_critic: bool = False
     one_step: bool = False
     whole_chain: bool = False
+    noise_value: Callable | None = None
     steered: bool = False
     take: Callable | None = None
     candidates: int = 1
@@ -226,6 +227,9 @@ def _produce(models: Models, batch: Batch, key: Key, p: Parts) -> Produced:
     if p.take:
         step = p.take(actor, models, batch, key)
         return Produced(step.after, step=step)
+    if p.noise_value:
+        w, log_prob = actor.noise(key, batch.s)
+        return Produced(actor.generator.from_noise(w, batch.s), log_prob, z=w)
     if p.one_step:
         draws = _draws(models, batch, key, p)
         return Produced(actor.x0(draws.x, draws.t, batch.s)[0])
@@ -243,7 +247,9 @@ def _produce(models: Models, batch: Batch, key: Key, p: Parts) -> Produced:
 
 
 def _valued(models: Models, batch: Batch, produced: Produced, a: Array, p: Parts) -> Array:
-    """Heads (H, B) of the produced action, or of the states behind one step, averaged over their draws."""
+    """Heads (H, B) of the produced action, of its noise, or of the states behind one step (mean of their draws)."""
+    if p.noise_value:
+        return p.noise_value(models, batch.s, produced.z, p.target_critic)
     if produced.step:
         return jnp.mean(p.intermediate_value(models, produced.step, batch.s, p.target_critic), axis=1)
     return _critic(models, p)(batch.s, a)

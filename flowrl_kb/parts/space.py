@@ -73,6 +73,16 @@ def path(divergence: str | None, reference: Reference, produced, models: Models,
     return jnp.mean(kernel_divergence(models.actor, reference.field(models), step.x, step.k, batch.s))
 
 
+def latent(divergence: str | None, reference: Reference, produced, models: Models, batch: Batch, key: Key) -> Array:
+    """Reverse KL of the law of a generator's noise to a flat one: the mean log-density of the noises."""
+    return jnp.zeros(()) if divergence is None else jnp.mean(produced.log_prob)
+
+
+def residual(divergence: str | None, reference: Reference, produced, models: Models, batch: Batch, key: Key) -> Array:
+    """The same of the law of what is added to a generator's action."""
+    return latent(divergence, reference, produced, models, batch, key)
+
+
 def coupled_map(divergence: str, reference: Reference, produced, models: Models, batch: Batch, key: Key) -> Array:
     """Mean squared distance between the two maps at the same noise: E_z |f_theta(z) - g(z)|^2 / d."""
     anchor = jax.lax.stop_gradient(reference.coupled(models, batch.s, produced.z))

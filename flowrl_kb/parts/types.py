@@ -143,7 +143,8 @@ class Method(NamedTuple):
     `trains` maps each trained object to its kind (field, map, gaussian, deterministic, critic, gaussian-critic,
     categorical-critic, step-critic, value, energy, scalar); `act(models, s, key)` returns one executed action for each
     state; `rewrite(models, batch, key)` what the data loop writes in the place of `batch.stored` after an update
-    (None: it leaves stored actions alone).
+    (None: it leaves stored actions alone); `generate(models, s, key)` one action of the generator for each state (None:
+    samples of the actor are actions).
     """
 
     name: str
@@ -151,3 +152,4 @@ class Method(NamedTuple):
     losses: Mapping[str, Loss]
     act: Callable[[Models, Array, Key], Array]
     rewrite: Callable[[Models, Batch, Key], Array] | None = None
+    generate: Callable[[Models, Array, Key], Array] | None = None

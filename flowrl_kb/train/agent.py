@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flowrl_kb.errors import UserError
+from flowrl_kb.parts.steering import BESIDE
 from flowrl_kb.parts.types import Method
 from flowrl_kb.tasks import bandits
 from flowrl_kb.tasks.bandits import Bandit
@@ -29,21 +30,23 @@ def make(method: Method, settings: Settings, task: Any) -> Agent:
     """Join a method with a task (anything with `ds`, `d`, `box`).
 
     On bandits the reward itself is the critic where `critic=exact` asks for it and where the card's critic is `reward`.
-    The frozen policy that an on-policy method starts from is the exact field of the bandit's data.
+    The frozen policy that an on-policy method starts from, or that stands beside an actor, is the exact field of the
+    bandit's data.
     Errors: UserError where no reward function or frozen policy is known, or no state is met twice.
     """
     shapes = run_settings.shapes(settings, method.trains, task.ds, task.d, task.box)
     fixed: dict[str, Any] = {}
     cell = settings.coordinates
     given = settings.training["critic"] == "exact" or cell.get("critic") == "reward"
-    frozen = cell.get("setting") == "on-policy" and cell.get("reference") == "fixed"
+    started = cell.get("setting") == "on-policy" and cell.get("reference") == "fixed"
+    frozen = started or cell.get("space") in BESIDE
     wants = {"a critic equal to the reward": given, "a frozen policy": frozen, "a group": cell.get("critic") == "group"}
     wants["the return of a stored action"] = cell.get("critic") == "advantage" and cell.get("setting") != "on-policy"
     for what in (name for name, wanted in wants.items() if wanted and not isinstance(task, Bandit)):
         raise UserError(f"{settings.name} on {task.name}: {what} needs a bandit")
     if frozen:
         path, grid = run_settings.path_and_grid(cell, int(settings.hyper["steps"]), task.box)
-        fixed["behaviour"] = bandits.behaviour(task, path, grid)
+        fixed["behaviour"] = bandits.behaviour(task, path, grid, "ode")
     if given:
         exact = bandits.oracle(task, settings.training["heads"], settings.training["reward_scale"])
         fixed |= {"critic": exact, "target_critic": exact}

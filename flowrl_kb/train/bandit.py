@@ -105,7 +105,8 @@ def sampler(trainer: Trainer, method: Method, n: int) -> Callable[[Any, Key], tu
     def one(state: State, key: Key) -> tuple[Array, Array]:
         models, s = trainer.models(state), bandits.states((n,))
         k_generate, k_act = jax.random.split(key)
-        return models.actor.sample(k_generate, s), method.act(models, s, k_act)
+        generate = method.generate or (lambda models, s, key: models.actor.sample(key, s))
+        return generate(models, s, k_generate), method.act(models, s, k_act)
 
     def all_seeds(states: State, key: Key) -> tuple[Array, Array]:
         seeds = jax.tree.leaves(states)[0].shape[0]

@@ -11,6 +11,7 @@ import yaml
 from flowrl_kb.errors import UserError, unknown
 from flowrl_kb.parts import path as paths
 from flowrl_kb.parts.networks import Shape
+from flowrl_kb.parts.steering import BESIDE
 from flowrl_kb.parts.types import Array, Path
 
 TRAINING: dict[str, Any] = {
@@ -232,7 +233,7 @@ def shapes(settings: Settings, trains: Mapping[str, str], ds: int, d: int, box: 
     reach = None if box is not None else REACH
     waves = tuple(training.get("waves", ()))
     base = Shape(ds, d, tuple(training["hidden"]), training["heads"], box=box, reach=reach, waves=waves)
-    if "field" in trains.values():
+    if {"field", "step-critic"} & set(trains.values()):
         path, grid = path_and_grid(cell, int(hyper.get("steps", 10)), box)
         base = base._replace(path=path, grid=grid)
         sampler, prediction = cell.get("sampler", "none"), cell.get("prediction", "none")
@@ -245,7 +246,8 @@ def shapes(settings: Settings, trains: Mapping[str, str], ds: int, d: int, box: 
         )
     on_policy = cell.get("setting") == "on-policy"
     start = training.get("log_temperature_start", 0.0)
-    base = base._replace(squash=box is not None and not on_policy, state_std=not on_policy, scalar=start)
+    bounded = box is not None or cell.get("space") in BESIDE  # noises and residuals have a box of their own
+    base = base._replace(squash=bounded and not on_policy, state_std=not on_policy, scalar=start)
     if cell.get("critic-output") == "categorical":
         base = base._replace(atoms=int(hyper["atoms"]), support=(hyper["value_min"], hyper["value_max"]))
     return {
