@@ -24,7 +24,7 @@ from flowrl_kb.certify.store import kept, made_from
 from flowrl_kb.certify.subject import laboratory_hyper, slots
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
-from flowrl_kb.parts.types import Method
+from flowrl_kb.parts.types import Batch, Method, Models
 
 Rows = list[dict[str, Any]]
 NOTHING: Mapping[str, Rows] = MappingProxyType({"certificates": [], "mutations": []})
@@ -41,8 +41,20 @@ def agreement(node: Node, slot: str) -> Comparison:
     return decide(*sides(node, slot), rows=rows)
 
 
-def mispaired(node: Node, slot: str) -> Fingerprint:
-    """The composed update on batches whose states belong to other rows; not remembered."""
+def _other_rows(models: Models, batch: Batch) -> tuple[Models, Batch]:
+    return models, batch._replace(s=jnp.roll(batch.s, 1, axis=0))
+
+
+def _other_critics(models: Models, batch: Batch) -> tuple[Models, Batch]:
+    return models._replace(critic=models.target_critic, target_critic=models.critic), batch
+
+
+DISTURBED = {"states of other rows": _other_rows, "critics and their averages exchanged": _other_critics}
+"""Wrong presentations of any slot; an update that draws all it reads at its own states is not disturbed by the first."""
+
+
+def disturbed(node: Node, slot: str, what: str) -> Fingerprint:
+    """The composed update under a wrong presentation; not remembered."""
     shown, scenes = subject.setting(node), subject.SCENES["drifted"](2)
 
     def build():
@@ -50,10 +62,10 @@ def mispaired(node: Node, slot: str) -> Fingerprint:
         if slot == "acting":
             return of_slot(method, slot, shown)
         loss = method.losses[slot]
-        wrong = lambda models, batch, key: loss(models, batch._replace(s=jnp.roll(batch.s, 1, axis=0)), key)  # noqa: E731
+        wrong = lambda models, batch, key: loss(*DISTURBED[what](models, batch), key)  # noqa: E731
         return of_slot(method._replace(losses={**method.losses, slot: wrong}), slot, shown)
 
-    return Fingerprint(Program(build, scenes), scenes, f"mispaired {node.id} {slot}")
+    return Fingerprint(Program(build, scenes), scenes, f"{what} {node.id} {slot}")
 
 
 def _variations(node: Node, slot: str) -> Iterator[tuple[str, Fingerprint]]:
@@ -66,7 +78,8 @@ def _variations(node: Node, slot: str) -> Iterator[tuple[str, Fingerprint]]:
             if other.identity != stated:  # many slots do not read it
                 yield f"{name} {what}", other
         if what == "doubled":
-            yield "states of other rows", mispaired(node, slot)
+            for presented in DISTURBED:
+                yield presented, disturbed(node, slot, presented)
 
 
 def control(node: Node, slot: str, published: Fingerprint, rows: int, mutations: Rows) -> dict[str, Any] | None:
