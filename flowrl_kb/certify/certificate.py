@@ -50,7 +50,7 @@ def _other_critics(models: Models, batch: Batch) -> tuple[Models, Batch]:
 
 
 DISTURBED = {"states of other rows": _other_rows, "critics and their averages exchanged": _other_critics}
-"""Wrong presentations of any slot; an update that draws all it reads at its own states is not disturbed by the first."""
+"""Wrong presentations of any slot; one that draws all it reads at its own states is not disturbed by the first."""
 
 
 def disturbed(node: Node, slot: str, what: str) -> Fingerprint:

@@ -49,5 +49,5 @@ def test_states_of_other_rows_are_noticed_where_the_loss_reads_data():
     """The control of slots without mutants is one: it differs; where no data are read it is the update itself."""
     node = KB.nodes["ppo"]
     published = subject.fingerprint(node, "value")
-    wrong = certificate.mispaired(node, "value")
+    wrong = certificate.disturbed(node, "value", "states of other rows")
     assert compare.decide(published, wrong, compare.LOOKS[:2], 1).verdict == "different"
