@@ -49,7 +49,7 @@ class Parts(NamedTuple):
     candidates: int = 1
     support: int = 1
     copy_weight: float = 0.0
-    step_max: float | None = None
+    step_max: float = jnp.inf
     box: float | None = None
 
 
@@ -76,12 +76,10 @@ def moved(models: Models, batch: Batch, a: Array, key: Key, p: Parts) -> Array:
     return jax.lax.stop_gradient(p.operator.move(_value(models, batch, key, p), a))
 
 
-def _divisor(
-    models: Models, batch: Batch, key: Key, p: Parts, gradient: Array | None = None, density: Array | None = None
-) -> Array:
+def _divisor(models: Models, batch: Batch, key: Key, p: Parts, *gradients: Array) -> Array:
     """What values are divided by: a statistic of Q at the batch's actions, or of gradients where they are read."""
     q, rest = p.aggregation(_critic(models, p)(batch.s, batch.a), key)
-    return p.normaliser(q, rest, gradient, density)
+    return p.normaliser(q, rest, *gradients)
 
 
 def regression_value(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
@@ -167,10 +165,9 @@ def _steered(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
 
 
 def _drifting(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
-    """E |a - sg[a + V]|^2 / d at actions of a map: V = h (grad log-tilt - grad log p), no longer than `step_max`.
+    """E |a - sg[a + V]|^2 / d at actions of a map, V = h (grad log-tilt - grad log p) and no longer than `step_max`.
 
-    p estimates the policy's own density (axis `likelihood`) and h is its variance, so that V = 0 where the estimate has
-    the slope of the tilt. The box cuts actions, whose gradient passes as if it did not, and targets.
+    p estimates the policy's density, with kernels of variance h. Gradients pass the box as if it did not cut actions.
     """
     k_own, k_density, k_head = jax.random.split(key, 3)
     inside = lambda a: a if p.box is None else jnp.clip(a, -p.box, p.box)  # noqa: E731
@@ -179,8 +176,7 @@ def _drifting(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
     density, h = p.likelihood(models.actor, k_density, batch.s, a)
     g = intermediate_values.gradient(_value(models, batch, k_head, p), a)
     v = h * (p.operator.slope / _divisor(models, batch, k_head, p, g, density) * g - density)
-    if p.step_max is not None:
-        v = v * jnp.minimum(1.0, p.step_max / jnp.linalg.norm(v, axis=-1, keepdims=True))
+    v = v * jnp.minimum(1.0, p.step_max / jnp.linalg.norm(v, axis=-1, keepdims=True))
     target = jax.lax.stop_gradient(inside(a + v) + produced - a)
     return jnp.mean(jnp.square(produced - target)), {"step": jnp.mean(jnp.linalg.norm(v, axis=-1))}
 
