@@ -79,3 +79,13 @@ def test_no_action_moves_farther_than_the_longest_step(composed):
     batch = Batch(s=jnp.zeros((64, 1)), a=jnp.zeros((64, 2)))
     loss, _ = method.losses["actor"](Models(actor=Map(lambda s, z: z, 2), critic=heads), batch, jax.random.key(0))
     np.testing.assert_allclose(loss, 0.2**2 / 2, rtol=0.05)  # nearly every drift is cut to this length
+
+
+@pytest.mark.parametrize("composed", [False, True], ids=["published", "composed"])
+def test_samples_that_coincide_do_not_repel_each_other_and_stay_where_they_are(composed):
+    method = compose.of_node(load().nodes["driftpo"], composed, {**NUMBERS, "temperature": 0.25, "step_max": 1.0})
+    heads = lambda s, a: jnp.sum(a, axis=-1)[None]  # noqa: E731
+    batch = Batch(s=jnp.zeros((8, 1)), a=jnp.zeros((8, 2)))
+    point = Map(lambda s, z: jnp.full(z.shape, 0.3), 2)
+    loss, _ = method.losses["actor"](Models(actor=point, critic=heads), batch, jax.random.key(0))
+    np.testing.assert_allclose(loss, 0.0, atol=1e-12)
