@@ -125,6 +125,8 @@ def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
             return parts._replace(likelihood=bound("likelihood"))
         if not one_step:
             return parts._replace(whole_chain=cell["space"] == "path")
+    if cell["likelihood"] == "kernel-density":
+        return parts._replace(likelihood=bound("likelihood"), step_max=hyper.get("step_max", float("inf")))
     if cell["intermediate-value"] == "adjoint":
         return parts._replace(intermediate_value=bound("intermediate-value"), error=_error(cell), steered=True)
     chooses = operator.move and operator.weights

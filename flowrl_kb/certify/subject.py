@@ -55,6 +55,8 @@ HYPER = {
     "action_rate": 0.1,
     "copy_weight": 0.5,
     "backup_temperature": 0.8,
+    "bandwidth_min": 0.1,  # it binds for some actions of the laboratory and not for others, as does the next
+    "step_max": 0.3,
     "guidance_weight": 1.5,  # at one, a loss that forgot it would pass
 }
 """Laboratory values of hyper-parameters, so that temperatures, clips and candidate counts suit its laws."""

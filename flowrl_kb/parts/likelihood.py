@@ -1,7 +1,8 @@
 """What stands for the log-probability. Mechanism axis `likelihood`.
 
 Each function returns log ratios to the previous policy, (K, B) with K the number of separate ratios for each action;
-`noising_ratio` returns fresh actions with what stands for their log-density.
+`noising_ratio` returns fresh actions with what stands for their log-density, `kernel_density` the gradient of an
+estimate of it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 from flowrl_kb.parts import loss_space as loss_spaces
 from flowrl_kb.parts import sampler as samplers
 from flowrl_kb.parts.path import forward
-from flowrl_kb.parts.types import Array, Batch, FieldPolicy, Key, Models
+from flowrl_kb.parts.types import Array, Batch, FieldPolicy, Key, MapPolicy, Models
 
 REDUCTIONS: dict[str, Callable[..., Array]] = {
     "sum": jnp.sum,
@@ -51,6 +52,24 @@ def noising_ratio(field: FieldPolicy, key: Key, s: Array) -> tuple[Array, Array]
     steps = _transitions(field, chain, s, "sum", None) - noised(k, chain[1:], chain[:-1])
     a = field.action(chain[-1])
     return a if field.box is None else jnp.clip(a, -field.box, field.box), start + jnp.sum(steps, axis=0)
+
+
+def kernel_density(
+    policy: MapPolicy, key: Key, s: Array, a: Array, *, entropy_samples, bandwidth_min
+) -> tuple[Array, Array]:
+    """grad log p(a) (B, d) of Gaussian kernels on fresh samples of the policy, and their variance h (B, 1).
+
+    h = max(median_j |a_j - a|^2 / (2 log(n + 1)), bandwidth_min); h grad log p is the mean shift. Both are constants.
+    Source: drifting models (2602.04770); flow-rl driftpo.py.
+    """
+    others = jax.lax.stop_gradient(policy.sample(key, s, (entropy_samples,)))
+    distance = jnp.sum(jnp.square(others - a), axis=-1)
+    h = jnp.maximum(jnp.median(distance, axis=0) / (2.0 * jnp.log(entropy_samples + 1.0)), bandwidth_min)
+
+    def log_p(point: Array) -> Array:
+        return jax.nn.logsumexp(-0.5 * jnp.sum(jnp.square(others - point), axis=-1) / h, axis=0)
+
+    return jax.grad(lambda points: jnp.sum(log_p(points)))(a), h[:, None]
 
 
 def _transitions(field: FieldPolicy, chain: Array, s: Array, reduction: str, clamp) -> Array:

@@ -52,6 +52,7 @@ class Parts(NamedTuple):
     candidates: int = 1
     support: int = 1
     copy_weight: float = 0.0
+    step_max: float = jnp.inf
     box: float | None = None
 
 
@@ -78,10 +79,10 @@ def moved(models: Models, batch: Batch, a: Array, key: Key, p: Parts) -> Array:
     return jax.lax.stop_gradient(p.operator.move(_value(models, batch, key, p), a))
 
 
-def _divisor(models: Models, batch: Batch, key: Key, p: Parts, gradient: Array | None = None) -> Array:
-    """What values are divided by: a statistic of Q at the batch's actions, or of its gradients where they are read."""
+def _divisor(models: Models, batch: Batch, key: Key, p: Parts, *gradients: Array) -> Array:
+    """What values are divided by: a statistic of Q at the batch's actions, or of gradients where they are read."""
     q, rest = p.aggregation(_critic(models, p)(batch.s, batch.a), key)
-    return p.normaliser(q, rest, gradient)
+    return p.normaliser(q, rest, *gradients)
 
 
 def regression_value(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
@@ -145,6 +146,8 @@ def regression_gradient(models: Models, batch: Batch, key: Key, p: Parts) -> Sca
     """
     if p.steered:
         return _steered(models, batch, key, p)
+    if p.likelihood:
+        return _drifting(models, batch, key, p)
     k_draws, k_head = jax.random.split(key)
     draws = _draws(models, batch, k_draws, p)
     if p.operator.move:
@@ -175,6 +178,23 @@ def _steered(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
     target = jax.lax.stop_gradient(base.eps(x, t, batch.s) - control.scale(actor)[:, None, None] * pull)
     error = p.error(actor, Draws(x, t, states[-1:], target), batch.s)
     return jnp.mean(control.weight(actor) @ error), {"pull": jnp.mean(jnp.abs(pull))}
+
+
+def _drifting(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
+    """E |a - sg[a + V]|^2 / d at actions of a map, V = h (grad log-tilt - grad log p) and no longer than `step_max`.
+
+    p estimates the policy's density, with kernels of variance h. Gradients pass the box as if it did not cut actions.
+    """
+    k_own, k_density, k_head = jax.random.split(key, 3)
+    inside = lambda a: a if p.box is None else jnp.clip(a, -p.box, p.box)  # noqa: E731
+    produced = models.actor(batch.s, jax.random.normal(k_own, batch.a.shape))
+    a = jax.lax.stop_gradient(inside(produced))
+    density, h = p.likelihood(models.actor, k_density, batch.s, a)
+    g = intermediate_values.gradient(_value(models, batch, k_head, p), a)
+    v = h * (p.operator.slope / _divisor(models, batch, k_head, p, g, density) * g - density)
+    v = v * jnp.minimum(1.0, p.step_max / jnp.linalg.norm(v, axis=-1, keepdims=True))
+    target = jax.lax.stop_gradient(inside(a + v) + produced - a)
+    return jnp.mean(jnp.square(produced - target)), {"step": jnp.mean(jnp.linalg.norm(v, axis=-1))}
 
 
 def regression_mixed(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
