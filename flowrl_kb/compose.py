@@ -227,7 +227,8 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
         act = guidance.acting(act, hyper["guiding"])
     if cell["energy"] != "none":
         losses["energy"] = _energy(cell, hyper)
-    trains = {"actor": cell["policy"]} | {k: KIND_OF[k] for k in losses if k != "actor"}
+    trains = {"actor": KIND_BY_SAMPLER.get(cell["sampler"], cell["policy"])}
+    trains |= {k: KIND_OF[k] for k in losses if k != "actor"}
     if "critic" in trains and cell["critic-output"] in ("gaussian", "categorical"):
         trains["critic"] = f"{cell['critic-output']}-critic"
     reads_behaviour = of_path or cell["operator"] in ("potential", "noised-density")
@@ -275,6 +276,8 @@ KIND_OF = {
     "log_temperature": "scalar",
 }
 """Kinds of the auxiliary objects that the axes train."""
+KIND_BY_SAMPLER = {"learned-noise": "noisy-field"}
+"""Kinds of actors that train more than their axis `policy` says."""
 
 
 WITH_VALUE = ("in-sample", "in-sample-linear", "in-sample-exponential", "in-sample-soft-chi-square", "advantage")

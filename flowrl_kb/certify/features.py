@@ -40,6 +40,7 @@ def shape(kind: str, dim: int) -> tuple[int, ...]:
     """Shape (SETS, rows, FEATURES, outputs) of theta for a trained kind; each (set, row) is a block."""
     rows, out = {
         "field": (BINS, dim),
+        "noisy-field": (BINS + 1, dim),
         "map": (1, dim),
         "gaussian": (2, dim),
         "deterministic": (1, dim),
@@ -70,7 +71,10 @@ class Perturbation:
     def field(self, path: Path, x: Array, t: Array, s: Array) -> Array:
         phi, log_snr = self._noisy(path, x, t, s)
         bin_ = jax.nn.one_hot(jnp.sum(log_snr > jnp.array(EDGES), axis=-1), BINS)
-        return jnp.einsum("...kf,...b,kbfd->...d", phi, bin_, self.theta)
+        return jnp.einsum("...kf,...b,kbfd->...d", phi, bin_, self.theta[:, :BINS])
+
+    def log_noise(self, path: Path, x: Array, t: Array, s: Array) -> Array:
+        return self._row(self._noisy(path, x, t, s)[0], BINS)
 
     def energy(self, path: Path, x: Array, t: Array, s: Array) -> Array:
         return self.field(path, x, t, s)[..., 0]
@@ -115,6 +119,7 @@ def block_name(kind: str, block: int) -> str:
     level = lambda: f"log-SNR {bounds[row]} to {bounds[row + 1]}"  # noqa: E731
     names = {
         "field": level,
+        "noisy-field": lambda: level() if row < BINS else "log standard deviation of a step",
         "energy": level,
         "gaussian": lambda: ("mean", "log standard deviation")[row],
         "critic": lambda: f"head {row + 1}",

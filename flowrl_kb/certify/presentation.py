@@ -79,6 +79,16 @@ def one_gaussian(mixture: Mixture) -> Mixture:
     return Mixture(jnp.zeros(1), mean, slope, jnp.sqrt(2.0) * (jnp.mean(mixture.std, keepdims=True) + 0.3))
 
 
+def step_noise(path: Path, trained=None) -> Callable[[Array, Array, Array], Array]:
+    """The deviation of a sampler's learned noise; the same for all laws, so that ratios of chains have a variance."""
+
+    def std(x: Array, t: Array, s: Array) -> Array:
+        log_std = -1.0 + 0.2 * jnp.tanh(x) + 0.3 * t[..., None] + 0.1 * jnp.sum(s, axis=-1, keepdims=True)
+        return jnp.exp(log_std if trained is None else log_std + trained.log_noise(path, x, t, s))
+
+    return std
+
+
 def policy(setting: Setting, mixture: Mixture, trained=None, exact=None) -> object:
     """The policy of one law; `trained` perturbs it by trained parameters, `exact` replaces the field of the law."""
     if setting.policy == "field":
@@ -86,7 +96,9 @@ def policy(setting: Setting, mixture: Mixture, trained=None, exact=None) -> obje
         path = lab_path(setting.path)
         base = lab.exact_eps(mixture, path) if exact is None else exact(path)
         net = base if trained is None else (lambda x, t, s: base(x, t, s) + trained.field(path, x, t, s))
-        return Field(net, path, grid(setting.path), setting.dim, "eps", setting.sampler, setting.min_std, setting.box)
+        noise = step_noise(path, trained) if setting.sampler == "learned-noise" else None
+        drawn = (setting.sampler, setting.min_std, setting.box)
+        return Field(net, path, grid(setting.path), setting.dim, "eps", *drawn, noise=noise)
 
     def centre(s: Array) -> Array:
         return jnp.sum(jnp.exp(mixture.log_weight)[:, None] * lab.means(mixture, s), axis=-2)

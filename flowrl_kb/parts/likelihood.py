@@ -97,6 +97,16 @@ def chain_sum(models: Models, batch: Batch, *, log_prob_reduction="sum", log_pro
     return jnp.sum(steps, axis=0, keepdims=True)
 
 
+def entropy_rate(field: FieldPolicy, chain: Array, s: Array) -> Array:
+    """Entropy (B,) of each dimension of each state of a chain (K+1, B, d), given the state before.
+
+    (H[N(0, I)] + sum_k H[N(mu_k, std_k^2)]) / (K + 1) d = 1/2 log 2 pi e + sum_k mean_i log std_ki / (K + 1).
+    Source: ReinFlow (2505.22094), entropy regularisation.
+    """
+    std = jax.vmap(lambda k, x: field.step(x, k, s)[1])(jnp.arange(len(chain) - 1), chain[:-1])
+    return jnp.sum(jnp.mean(jnp.log(std), axis=-1), axis=0) / len(chain) + 0.5 * jnp.log(2.0 * jnp.pi * jnp.e)
+
+
 def log_density(field: FieldPolicy, x: Array, s: Array) -> Array:
     """Exact log-density (...,) of a final state x (..., 2d) of the coupled sampler: log N(z; 0, I) - 2 d K log p.
 

@@ -74,12 +74,13 @@ class Critics(nn.Module):
     heads: int
     hidden: Sequence[int]
     out: int
+    last: float = 1.0
 
     @nn.compact
     def __call__(self, inputs: Mapping[str, Array]) -> Array:
         own = {"variable_axes": {"params": 0}, "split_rngs": {"params": True}}
         each = nn.vmap(Perceptron, in_axes=None, axis_size=self.heads, **own)
-        return each(self.hidden, self.out)(inputs)
+        return each(self.hidden, self.out, self.last)(inputs)
 
 
 class Gaussian(nn.Module):

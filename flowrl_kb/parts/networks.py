@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -35,13 +36,13 @@ PIECE = 1024
 class Shape(NamedTuple):
     """What a trained object is made for: `ds` and `d` are the state and action dimensions, `heads` those of critics.
 
-    `path`, `grid`, `prediction`, `sampler`, `min_std`, `mixing`, `noise_level` and `box` describe a field policy
-    (see `parts.policy.Field`); `squash` a Gaussian on a box, `state_std` whether its standard deviation depends on the
-    state, `scalar` where a trained scalar starts. `reach` (unbounded actions only) is the half-width inside which
-    there are data: beyond it critics fall as -|a|^2 / 2, as the rewards of bandits do; a free network would
-    extrapolate upwards somewhere. `waves` are angular frequencies whose sines and cosines of each action coordinate
-    join the network's input, for laws that are much narrower than the unit box. A categorical critic has `atoms` that
-    evenly fill `support`.
+    `path`, `grid`, `prediction`, `sampler`, `min_std`, `mixing`, `noise_level` and `box` describe a field policy (see
+    `parts.policy.Field`), `max_std` is the upper bound of learned noise; `squash` a Gaussian on a box, `state_std`
+    whether its standard deviation depends on the state, `scalar` where a trained scalar starts. `reach` (unbounded
+    actions only) is the half-width inside which there are data: beyond it critics fall as -|a|^2 / 2, as the rewards
+    of bandits do; a free network would extrapolate upwards somewhere. `waves` are angular frequencies whose sines and
+    cosines of each action coordinate join the network's input, for laws that are much narrower than the unit box. A
+    categorical critic has `atoms` that evenly fill `support`.
     """
 
     ds: int
@@ -53,6 +54,7 @@ class Shape(NamedTuple):
     prediction: str = "eps"
     sampler: str = "ancestral"
     min_std: float = 0.1
+    max_std: float = 0.24
     mixing: float = 0.95
     noise_level: float = 0.7
     box: float | None = None
@@ -97,6 +99,16 @@ def _field(net: Net, p: Shape) -> policy.Field:
         return out if p.reach is None else out + _gaussian_guess(p, x, t)
 
     return policy.Field(output, p.path, p.grid, p.d, p.prediction, p.sampler, p.min_std, p.box, p.mixing, p.noise_level)
+
+
+def _noisy_field(net: Net, p: Shape) -> policy.Field:
+    """A field with its own network for the deviation of its steps, min_std (max_std / min_std)^((1 + tanh f) / 2)."""
+
+    def noise(x: Array, t: Array, s: Array) -> Array:
+        share = 0.5 + 0.5 * jnp.tanh(_noisy(net, p, x, jnp.asarray(t), s)[1])
+        return p.min_std * (p.max_std / p.min_std) ** share
+
+    return replace(_field(lambda inputs: net(inputs)[0], p), noise=noise)
 
 
 def _noisy(net: Net, p: Shape, x: Array, t: Array, s: Array) -> Array:
@@ -176,6 +188,7 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     "field": Kind(lambda p: Perceptron(tuple(p.hidden), p.d, 0.1), "xts", _field),
+    "noisy-field": Kind(lambda p: Critics(2, tuple(p.hidden), p.d, 0.1), "xts", _noisy_field),
     "map": Kind(lambda p: Perceptron(tuple(p.hidden), p.d), "zs", _map),
     "gaussian": Kind(
         lambda p: Gaussian(tuple(p.hidden), p.d, p.state_std),

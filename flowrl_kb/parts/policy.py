@@ -16,7 +16,10 @@ from flowrl_kb.parts.types import Array, Key, Path
 
 @dataclass(frozen=True)
 class Field:
-    """A field policy (see `types.FieldPolicy`): `net(x, t, s)` outputs what `prediction` names."""
+    """A field policy (see `types.FieldPolicy`): `net(x, t, s)` outputs what `prediction` names.
+
+    `noise(x, t, s)` (..., d) is the standard deviation of a step where the policy learns it.
+    """
 
     net: Callable[[Array, Array, Array], Array]
     path: Path
@@ -28,6 +31,7 @@ class Field:
     box: float | None = None
     mixing: float = 0.95
     noise_level: float = 0.7
+    noise: Callable[[Array, Array, Array], Array] | None = None
 
     @property
     def copies(self) -> int:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from flowrl_kb.parts import control, source
 from flowrl_kb.parts import intermediate_value as intermediate_values
 from flowrl_kb.parts.direction import Draws
+from flowrl_kb.parts.likelihood import entropy_rate
 from flowrl_kb.parts.operator import Operator
 from flowrl_kb.parts.path import coefficients
 from flowrl_kb.parts.reference import Reference
@@ -308,9 +309,14 @@ def likelihood_ratio(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar
 
 
 def _entropy(models: Models, batch: Batch, log_ratio: Array) -> Array:
-    """The entropy of the policy, or where it has no closed form its estimate on stored actions, up to a constant."""
+    """The entropy of the policy, or of its chain where that learns the noise.
+
+    Where neither has a closed form, the estimate on stored actions, up to a constant.
+    """
     if hasattr(models.actor, "entropy"):
         return jnp.mean(models.actor.entropy(batch.s))
+    if getattr(models.actor, "noise", None):
+        return jnp.mean(entropy_rate(models.actor, batch.chain, batch.s))
     return -jnp.mean(log_ratio)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from flowrl_kb.errors import UserError
 from flowrl_kb.parts.path import coefficients
 from flowrl_kb.parts.types import Array, FieldPolicy, Key
 
@@ -92,6 +93,17 @@ def ode(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]
     t, u = field.grid[k], field.grid[k + 1]
     step = (u - t) * field.velocity(x, jnp.broadcast_to(t, x.shape[:-1]), s)
     return x + step, jnp.zeros((*x.shape[:-1], 1), x.dtype)
+
+
+def learned_noise(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]:
+    """Euler step of the probability-flow ODE with noise at every step, whose deviation the policy learns.
+
+    mean = x + (u - t) v, std = field.noise(x, t, s). Not to be confused with `flow-sde`, whose drift makes up for a
+    given noise; here more noise widens the law. Source: ReinFlow (2505.22094), noise injection.
+    """
+    if field.noise is None:
+        raise UserError("sampler=learned-noise: found a field policy without learned noise")
+    return ode(field, x, k, s)[0], field.noise(x, jnp.broadcast_to(field.grid[k], x.shape[:-1]), s)
 
 
 def flow_sde(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]:

@@ -55,7 +55,7 @@ def explorer(agent: Agent) -> Callable[[State, Array, Key], Batch]:
             a = method.act(models, s, k_act)
             t = models.actor.path.sample_t(k_time, (int(pairs), *s.shape[:-1]))
             return Batch(s=s, a=a, pair_t=t, pair_eps=jax.random.normal(k_noise, (int(pairs), *a.shape)))
-        if method.trains["actor"] == "field":
+        if agent.coordinates["policy"] == "field":
             chain = models.actor.chain(k_act, s)
             return Batch(s=s, a=models.actor.action(chain[-1]), chain=chain)
         return Batch(s=s, a=method.act(models, s, k_act))

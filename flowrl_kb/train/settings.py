@@ -76,7 +76,7 @@ WAVES = (3.0, 6.0)
 
 POSITIVE = (
     *("batch", "learning_rate", "actor_every", "heads", "envs", "replay", "updates_per_step", "rollout", "epochs"),
-    *("minibatches", "temperature", "candidates", "best_of", "backup_of", "steps", "pairs", "min_std"),
+    *("minibatches", "temperature", "candidates", "best_of", "backup_of", "steps", "pairs", "min_std", "max_std"),
 )
 """Settings that make no sense at zero or below."""
 
@@ -233,7 +233,7 @@ def shapes(settings: Settings, trains: Mapping[str, str], ds: int, d: int, box: 
     reach = None if box is not None else REACH
     waves = tuple(training.get("waves", ()))
     base = Shape(ds, d, tuple(training["hidden"]), training["heads"], box=box, reach=reach, waves=waves)
-    if {"field", "step-critic"} & set(trains.values()):
+    if {"field", "noisy-field", "step-critic"} & set(trains.values()):
         path, grid = path_and_grid(cell, int(hyper.get("steps", 10)), box)
         base = base._replace(path=path, grid=grid)
         sampler, prediction = cell.get("sampler", "none"), cell.get("prediction", "none")
@@ -241,6 +241,7 @@ def shapes(settings: Settings, trains: Mapping[str, str], ds: int, d: int, box: 
             sampler="ode" if sampler in ("none", "unknown", "not-applicable") else sampler,
             prediction="eps" if prediction in ("none", "unknown", "not-applicable") else prediction,
             min_std=hyper.get("min_std") or 0.1,
+            max_std=training.get("max_std", base.max_std),
             mixing=hyper.get("mixing", base.mixing),
             noise_level=hyper.get("noise_level", base.noise_level),
         )
