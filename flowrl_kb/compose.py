@@ -2,188 +2,45 @@
 
 from __future__ import annotations
 
-import inspect
-import keyword
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from typing import Any
 
 from flowrl_kb.errors import UserError
-from flowrl_kb.parts import critic as critics
 from flowrl_kb.parts import guidance, steering
-from flowrl_kb.parts import route as routes
 from flowrl_kb.parts import step as steps
+from flowrl_kb.parts.assembly import loss_space_of, parts_of, step_values
 from flowrl_kb.parts.backup import Next
-from flowrl_kb.parts.control_variate import share
-from flowrl_kb.parts.likelihood import pull_to_frozen
-from flowrl_kb.parts.route import Parts
-from flowrl_kb.parts.space import denoising_error, level_weight
+from flowrl_kb.parts.binding import Coordinates, Hyper, MissingHyper, bind, part
+from flowrl_kb.parts.bound import moved
+from flowrl_kb.parts.direction import forward
+from flowrl_kb.parts.space import denoising_error
 from flowrl_kb.parts.types import Loss, Method
 
-Coordinates = Mapping[str, str]
-Hyper = Mapping[str, Any]
-
-
-INFERENCE = ("inference-selection", "inference-guidance")
-"""Routes whose actor loss reads no value."""
-
-
-def part(axis: str, value: str) -> Callable:
-    """The function of an axis value: module and function carry the names of axis and value."""
-    module = import_module(f"flowrl_kb.parts.{axis.replace('-', '_')}")
-    name = value.replace("-", "_")
-    function = getattr(module, name + "_" if keyword.iskeyword(name) else name, None)
-    if function is None:
-        raise UserError(f"cell: {axis}={value} has no executable part yet")
-    return function
-
-
-class MissingHyper(UserError):
-    """A part needs the hyper-parameter `name`, which nobody gave."""
-
-    def __init__(self, name: str, message: str):
-        super().__init__(message)
-        self.name = name
-
-
-def bind(function: Callable, hyper: Hyper) -> Callable:
-    """`function` with its keyword-only arguments taken from `hyper`; a required one that is missing is an error."""
-    wanted = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind is not parameter.KEYWORD_ONLY:
-            continue
-        if name in hyper:
-            wanted[name] = hyper[name]
-        elif parameter.default is parameter.empty:
-            raise MissingHyper(name, f"{function.__module__}.{function.__name__}: needs the hyper-parameter {name!r}")
-    return partial(function, **wanted)
-
-
-def _error(cell: Coordinates) -> Callable:
-    """What a regression minimises: a denoising error for fields, a negative log-likelihood for densities."""
-    if cell["likelihood"] == "exact-gaussian":
-        return lambda actor, draws, s: -actor.log_prob(s, draws.a)
-    return partial(denoising_error, weight=part("loss-space", _loss_space(cell)))
-
-
-def _unless(cell: Coordinates, axis: str, absent: str, default: str) -> str:
-    """The cell's value on a conditional axis, or the default where its card had no use for one."""
-    return default if cell[axis] == absent else cell[axis]
-
-
-def _loss_space(cell: Coordinates) -> str:
-    if cell["loss-space"] == "control":
-        return "velocity"  # the weight of each step comes on top (`parts.control`)
-    return "eps" if cell["loss-space"] in ("none", "likelihood") else cell["loss-space"]
-
-
-def _parts(cell: Coordinates, hyper: Hyper) -> Parts:
-    """Bind every part that the route of this cell uses."""
-
-    def bound(axis: str) -> Callable:
-        return bind(part(axis, cell[axis]), hyper)
-
-    route, reverse = cell["route"], cell["direction"] == "reverse"
-    operator = bound("operator")()
-    parts = Parts(operator, bound("reference")(), candidates=hyper.get("candidates", 1), box=hyper.get("box"))
-    if route not in ("likelihood-ratio", *INFERENCE):
-        aggregation = bind(part("aggregation", _unless(cell, "aggregation", "none", "min")), hyper)
-        normaliser = part("normaliser", _unless(cell, "normaliser", "standardised", "none"))
-        parts = parts._replace(aggregation=aggregation, normaliser=normaliser)
-    parts = parts._replace(target_critic=hyper.get("actor_critic", "online") == "target")
-    if route == "likelihood-ratio":
-        parts = parts._replace(likelihood=bound("likelihood"), intermediate_value=bound("intermediate-value"))
-        if cell["sampler"] == "coupled-euler":
-            parts = parts._replace(copy_weight=hyper.get("copy_weight", 0.0))
-        pull = steps.pull_along_chain if cell["space"] == "path" else pull_to_frozen
-        return parts._replace(pull=bind(pull, hyper)) if cell["reference"] == "fixed" else parts
-    if route == "regression-signed":
-        forward = part("direction", cell["direction"])
-        return parts._replace(direction=forward, error=_error(cell), intermediate_value=bound("intermediate-value"))
-    if route == "pathwise":
-        one_step = cell["intermediate-value"] == "posterior-mean"
-        by_step = cell["intermediate-value"] == "path-value"
-        if cell["temperature-control"] == "dual":
-            parts = parts._replace(operator=operator._replace(penalty_weight=None))
-        if hyper.get("actor_noise_std"):
-            from flowrl_kb.parts.acting import perturbed
-
-            scaled = cell["temperature-control"] == "noise"
-            parts = parts._replace(perturb=partial(perturbed, noise_std=hyper["actor_noise_std"], scaled=scaled))
-        space = part("space", cell["space"])
-        if cell["operator"] == "potential":
-            space = partial(space, weight=part("loss-space", cell["loss-space"]))
-        if cell["operator"] == "noised-density":
-            space = partial(space, weight=bind(level_weight, hyper))
-        parts = parts._replace(space=space, one_step=one_step)
-        if cell["space"] in steering.BESIDE:
-            return parts._replace(noise_value=steering.noise_value if by_step else None)
-        if by_step:
-            return parts._replace(take=_take(cell, hyper), intermediate_value=bound("intermediate-value"))
-        if cell["likelihood"] == "noising-ratio":
-            return parts._replace(likelihood=bound("likelihood"))
-        if not one_step:
-            return parts._replace(whole_chain=cell["space"] == "path")
-    if cell["likelihood"] == "kernel-density":
-        return parts._replace(likelihood=bound("likelihood"), step_max=hyper.get("step_max", float("inf")))
-    if cell["intermediate-value"] == "adjoint":
-        return parts._replace(intermediate_value=bound("intermediate-value"), error=_error(cell), steered=True)
-    chooses = operator.move and operator.weights
-    single = reverse or (route in ("regression-gradient", "pathwise", *INFERENCE) and not chooses)
-    parts = parts._replace(
-        source=bound("source"),
-        direction=part("direction", cell["direction"]),
-        error=_error(cell),
-        support=1 if single else parts.candidates,
-    )
-    if route in ("regression-gradient", "regression-mixed") and operator.move is None:
-        parts = parts._replace(
-            scale=part("guidance-scale", _unless(cell, "guidance-scale", "none", "score")),
-            intermediate_value=part("intermediate-value", cell["intermediate-value"]),
-            share=bind(share, hyper),
-        )
-    over_value = hyper.get("weight_clip") is not None or cell["operator"] == "conditional"
-    if route != "regression-value" or not over_value:
-        return parts
-    if cell["critic"] in WITH_VALUE:
-        return parts._replace(baseline=lambda models, s: models.value(s), of_returns=cell["critic"] == "advantage")
-    if "baseline_of" not in hyper:
-        raise MissingHyper("baseline_of", f"critic={cell['critic']}: needs the hyper-parameter 'baseline_of'")
-    return parts._replace(baseline_of=hyper["baseline_of"])
-
-
-def _take(cell: Coordinates, hyper: Hyper) -> Callable:
-    """How one reverse step is taken from the inputs of the cell."""
-    if cell["direction"] != "forward":
-        raise UserError("cell: intermediate-value=path-value has an executable part for direction=forward alone")
-    if cell["sampler"] in ("ode", "none"):
-        raise UserError(f"cell: intermediate-value=path-value has no executable part for sampler={cell['sampler']}")
-    ends = {"source": bind(part("source", cell["source"]), hyper), "direction": part("direction", "forward")}
-    return bind(steps.take, {**hyper, **ends})
-
-
-def _step_values(cell: Coordinates, hyper: Hyper) -> dict[str, Loss]:
-    """The loss of the values of single steps, or of the noise that starts a chain which is not trained."""
-    if cell["space"] == "latent":
-        return steering.noise_values()
-    value = part("intermediate-value", "path-value")
-    reference = bind(part("reference", cell["reference"]), hyper)()
-    extra = {"take": _take(cell, hyper), "value": value, "reference": reference}
-    return bind(critics.step_values, {**hyper, **extra})()
+KIND_OF = {
+    "critic": "critic",
+    "step_critic": "step-critic",
+    "value": "value",
+    "energy": "energy",
+    "log_temperature": "scalar",
+}
+"""Kinds of the auxiliary objects that the axes train."""
+KIND_BY_SAMPLER = {"learned-noise": "noisy-field"}
+"""Kinds of actors that train more than their axis `policy` says."""
 
 
 def actor_loss(cell: Coordinates, hyper: Hyper) -> Loss:
     """The actor loss of a cell: its route, applied to its parts."""
-    return partial(part("route", cell["route"]), p=_parts(cell, {**hyper, "loss_space": _loss_space(cell)}))
+    return partial(part("route", cell["route"]), p=parts_of(cell, {**hyper, "loss_space": loss_space_of(cell)}))
 
 
 def rewriting(cell: Coordinates, hyper: Hyper) -> Callable | None:
     """What an update leaves in the place of the stored actions; None where it leaves them alone."""
     if cell["source"] != "rewritten":
         return None
-    parts = _parts(cell, hyper)
-    return lambda models, batch, key: routes.moved(models, batch, batch.stored, key, parts)
+    parts = parts_of(cell, hyper)
+    return lambda models, batch, key: moved(models, batch, batch.stored, key, parts)
 
 
 def _next(cell: Coordinates, hyper: Hyper) -> Next | None:
@@ -220,7 +77,7 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
         regress = None if output == "none" else bind(part("critic-output", output), hyper)
         losses |= bind(part("critic", cell["critic"]), hyper)(backup, regress)
     if cell["intermediate-value"] == "path-value":
-        losses |= _step_values(cell, hyper)
+        losses |= step_values(cell, hyper)
     losses |= bind(part("temperature-control", cell["temperature-control"]), hyper)()
     act = bind(part("acting", cell["acting"]), hyper)
     if guided:
@@ -268,22 +125,6 @@ def sufficient(name: str, cell: Coordinates, hyper: Hyper, lent: Hyper) -> dict[
             hyper[missing.name] = lent[missing.name]
 
 
-KIND_OF = {
-    "critic": "critic",
-    "step_critic": "step-critic",
-    "value": "value",
-    "energy": "energy",
-    "log_temperature": "scalar",
-}
-"""Kinds of the auxiliary objects that the axes train."""
-KIND_BY_SAMPLER = {"learned-noise": "noisy-field"}
-"""Kinds of actors that train more than their axis `policy` says."""
-
-
-WITH_VALUE = ("in-sample", "in-sample-linear", "in-sample-exponential", "in-sample-soft-chi-square", "advantage")
-"""Critics that train a state value, from which unnormalised weights are measured."""
-
-
 def _guiding(cell: Coordinates, hyper: Hyper) -> Callable:
     """How the sampler of the cell is guided."""
     guide = guidance.trained
@@ -310,11 +151,9 @@ def _energy(cell: Coordinates, hyper: Hyper) -> Loss:
 
 def _cloning(cell: Coordinates) -> Loss:
     """The denoising loss of the behaviour model on data actions."""
-    weight = part("loss-space", _loss_space(cell))
+    weight = part("loss-space", loss_space_of(cell))
 
     def loss(models, batch, key):
-        from flowrl_kb.parts.direction import forward
-
         draws = forward(models.behaviour, batch.a[None], key, 1, None)
         return denoising_error(models.behaviour, draws, batch.s, weight).mean() / batch.a.shape[-1], {}
 

@@ -10,8 +10,8 @@ from flowrl_kb import compose
 from flowrl_kb.certify import exact, oracles
 from flowrl_kb.certify import laboratory as lab
 from flowrl_kb.certify.subject import laboratory_hyper
-from flowrl_kb.compose import INFERENCE
 from flowrl_kb.kb.nodes import Node
+from flowrl_kb.parts.assembly import INFERENCE
 
 COLDER = 1.5
 """The negative control predicts an object whose temperature is larger by this factor (plain cloning: a field of another

@@ -1,11 +1,10 @@
 """How the value signal reaches the parameters. Mechanism axis `route`: every function is a complete actor loss.
 
-`p` holds the parts that compose.py bound for a cell; see `Parts`.
+`p` holds the parts that compose.py bound for a cell; see `bound.Parts`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -13,83 +12,20 @@ import jax.numpy as jnp
 
 from flowrl_kb.parts import control, source
 from flowrl_kb.parts import intermediate_value as intermediate_values
+from flowrl_kb.parts.bound import Parts, critic_of, divisor_of, draws_of, value_of
 from flowrl_kb.parts.direction import Draws
 from flowrl_kb.parts.likelihood import entropy_rate
-from flowrl_kb.parts.operator import Operator
 from flowrl_kb.parts.path import coefficients
-from flowrl_kb.parts.reference import Reference
 from flowrl_kb.parts.step import Step
 from flowrl_kb.parts.types import Array, Batch, FieldPolicy, Key, Models
 
 Scalar = tuple[Array, dict[str, Array]]
 
 
-class Parts(NamedTuple):
-    """The parts of one cell, each bound to its hyper-parameters."""
-
-    operator: Operator
-    reference: Reference
-    source: Callable | None = None
-    direction: Callable | None = None
-    intermediate_value: Callable | None = None
-    likelihood: Callable | None = None
-    pull: Callable[[Models, Batch], Array] | None = None
-    space: Callable | None = None
-    error: Callable | None = None
-    scale: Callable | None = None
-    share: Callable | None = None
-    aggregation: Callable | None = None
-    normaliser: Callable | None = None
-    perturb: Callable[[Models, Array, Key], Array] | None = None
-    baseline: Callable[[Models, Array], Array] = lambda models, s: 0.0
-    baseline_of: int = 0
-    of_returns: bool = False
-    target_critic: bool = False
-    one_step: bool = False
-    whole_chain: bool = False
-    noise_value: Callable | None = None
-    steered: bool = False
-    take: Callable | None = None
-    candidates: int = 1
-    support: int = 1
-    copy_weight: float = 0.0
-    step_max: float = jnp.inf
-    box: float | None = None
-
-
-def _critic(models: Models, p: Parts):
-    return models.target_critic if p.target_critic else models.critic
-
-
-def _draws(models: Models, batch: Batch, key: Key, p: Parts) -> Draws:
-    k_source, k_direction, *k_head = jax.random.split(key, 3 if p.operator.move else 2)
-    a = p.source(models, batch, k_source, p.support)
-    if p.operator.move:
-        a = moved(models, batch, a, k_head[0], p)
-    return jax.lax.stop_gradient(p.direction(models.actor, a, k_direction, p.candidates, p.box))
-
-
-def _value(models: Models, batch: Batch, key: Key, p: Parts):
-    """The aggregated critic a -> q(a) at the batch's states."""
-    critic = _critic(models, p)
-    return lambda a: p.aggregation(critic(batch.s, a), key)[0]
-
-
-def moved(models: Models, batch: Batch, a: Array, key: Key, p: Parts) -> Array:
-    """Where the operator takes the actions a (..., B, d), which are constants of the loss."""
-    return jax.lax.stop_gradient(p.operator.move(_value(models, batch, key, p), a))
-
-
-def _divisor(models: Models, batch: Batch, key: Key, p: Parts, *gradients: Array) -> Array:
-    """What values are divided by: a statistic of Q at the batch's actions, or of gradients where they are read."""
-    q, rest = p.aggregation(_critic(models, p)(batch.s, batch.a), key)
-    return p.normaliser(q, rest, *gradients)
-
-
 def regression_value(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
     """E sum_k w_k(Q) error_k: a regression on candidates, weighted by the operator."""
     k_draws, k_head, *k_more = jax.random.split(key, 2 + bool(p.reference.floor) + bool(p.baseline_of))
-    draws = _draws(models, batch, k_draws, p)
+    draws = draws_of(models, batch, k_draws, p)
     w = jax.lax.stop_gradient(p.operator.weights(_excess(models, batch, draws, k_head, k_more, p)))
     error = jnp.sum(w * p.error(models.actor, draws, batch.s), axis=0)
     if p.reference.floor:
@@ -104,11 +40,11 @@ def _excess(models: Models, batch: Batch, draws: Draws, k_head: Key, k_more: lis
     """
     if p.of_returns:
         return batch.returns[None] - p.baseline(models, batch.s)
-    value = _value(models, batch, k_head, p)
+    value = value_of(models, batch, k_head, p)
     q = value(draws.a) - p.baseline(models, batch.s)
     if p.baseline_of:
         q = q - jnp.mean(value(source.current(models, batch, k_more[0], p.baseline_of)), axis=0)
-    return q / _divisor(models, batch, k_head, p)
+    return q / divisor_of(models, batch, k_head, p)
 
 
 def _floor(models: Models, batch: Batch, key: Key, p: Parts) -> Array:
@@ -121,7 +57,7 @@ def _floor(models: Models, batch: Batch, key: Key, p: Parts) -> Array:
 
 def inference_selection(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
     """E error: the reference is modelled as it is; no value is read."""
-    return jnp.mean(p.error(models.actor, _draws(models, batch, key, p), batch.s)), {}
+    return jnp.mean(p.error(models.actor, draws_of(models, batch, key, p), batch.s)), {}
 
 
 def inference_guidance(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
@@ -133,9 +69,9 @@ def _shift(models: Models, batch: Batch, key: Key, p: Parts, draws: Draws) -> Ar
     """scale(sigma) grad log-tilt: by how much the value gradient moves the noise target (before its sign)."""
 
     def slope(gradient: Array) -> Array:
-        return p.operator.slope / _divisor(models, batch, key, p, gradient)
+        return p.operator.slope / divisor_of(models, batch, key, p, gradient)
 
-    guidance = p.intermediate_value(models.actor, _value(models, batch, key, p), draws, batch.s, slope)
+    guidance = p.intermediate_value(models.actor, value_of(models, batch, key, p), draws, batch.s, slope)
     return p.scale(coefficients(models.actor.path, draws.t)[1]) * guidance
 
 
@@ -150,11 +86,11 @@ def regression_gradient(models: Models, batch: Batch, key: Key, p: Parts) -> Sca
     if p.likelihood:
         return _drifting(models, batch, key, p)
     k_draws, k_head = jax.random.split(key)
-    draws = _draws(models, batch, k_draws, p)
+    draws = draws_of(models, batch, k_draws, p)
     if p.operator.move:
         error = p.error(models.actor, draws, batch.s)
         if p.operator.weights:
-            q = _value(models, batch, k_head, p)(draws.a)
+            q = value_of(models, batch, k_head, p)(draws.a)
             error = jnp.sum(jax.lax.stop_gradient(p.operator.weights(q)) * error, axis=0)
         return jnp.mean(error), {}
     noise = draws.eps if p.reference.keeps_noise else jnp.zeros_like(draws.x)
@@ -170,9 +106,9 @@ def _steered(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
     k_chain, k_head = jax.random.split(key)
     actor, base = models.actor, p.reference.field(models)
     states = jax.lax.stop_gradient(control.chain(actor, base, k_chain, batch.s))
-    q = _value(models, batch, k_head, p)
+    q = value_of(models, batch, k_head, p)
     inside = q if p.box is None else (lambda a: q(jnp.clip(a, -p.box, p.box)))
-    slope = lambda g: p.operator.slope / _divisor(models, batch, k_head, p, g)  # noqa: E731
+    slope = lambda g: p.operator.slope / divisor_of(models, batch, k_head, p, g)  # noqa: E731
     pull = p.intermediate_value(base, inside, states, batch.s, slope)
     x = states[:-1]
     t = jnp.broadcast_to(actor.grid[:-1, None], x.shape[:-1])
@@ -191,8 +127,8 @@ def _drifting(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
     produced = models.actor(batch.s, jax.random.normal(k_own, batch.a.shape))
     a = jax.lax.stop_gradient(inside(produced))
     density, h = p.likelihood(models.actor, k_density, batch.s, a)
-    g = intermediate_values.gradient(_value(models, batch, k_head, p), a)
-    v = h * (p.operator.slope / _divisor(models, batch, k_head, p, g, density) * g - density)
+    g = intermediate_values.gradient(value_of(models, batch, k_head, p), a)
+    v = h * (p.operator.slope / divisor_of(models, batch, k_head, p, g, density) * g - density)
     v = v * jnp.minimum(1.0, p.step_max / jnp.linalg.norm(v, axis=-1, keepdims=True))
     target = jax.lax.stop_gradient(inside(a + v) + produced - a)
     return jnp.mean(jnp.square(produced - target)), {"step": jnp.mean(jnp.linalg.norm(v, axis=-1))}
@@ -204,10 +140,10 @@ def regression_mixed(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar
     eta = 1 is `regression_gradient`, eta = 0 `regression_value`, both with reverse candidates.
     """
     k_draws, k_head = jax.random.split(key)
-    draws = _draws(models, batch, k_draws, p)
-    q = _value(models, batch, k_head, p)
+    draws = draws_of(models, batch, k_draws, p)
+    q = value_of(models, batch, k_head, p)
     gradient = intermediate_values.gradient(q, draws.a)
-    divisor = _divisor(models, batch, k_head, p, gradient)
+    divisor = divisor_of(models, batch, k_head, p, gradient)
     w = p.operator.weights(q(draws.a) / divisor)
     alpha, sigma = coefficients(models.actor.path, draws.t)
     pull = -p.scale(sigma) / alpha * p.operator.slope / divisor * gradient
@@ -252,7 +188,7 @@ def _produce(models: Models, batch: Batch, key: Key, p: Parts) -> Produced:
         w, log_prob = actor.noise(key, batch.s)
         return Produced(actor.generator.from_noise(w, batch.s), log_prob, z=w)
     if p.one_step:
-        draws = _draws(models, batch, key, p)
+        draws = draws_of(models, batch, key, p)
         return Produced(actor.x0(draws.x, draws.t, batch.s)[0])
     if p.likelihood:
         return Produced(*p.likelihood(actor, key, batch.s))
@@ -273,7 +209,7 @@ def _valued(models: Models, batch: Batch, produced: Produced, a: Array, p: Parts
         return p.noise_value(models, batch.s, produced.z, p.target_critic)
     if produced.step:
         return jnp.mean(p.intermediate_value(models, produced.step, batch.s, p.target_critic), axis=1)
-    return _critic(models, p)(batch.s, a)
+    return critic_of(models, p)(batch.s, a)
 
 
 def pathwise(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:

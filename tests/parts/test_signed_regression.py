@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from flowrl_kb.parts import direction, intermediate_value, loss_space, operator, reference
+from flowrl_kb.parts.bound import Parts
 from flowrl_kb.parts.path import linear
 from flowrl_kb.parts.policy import Field
-from flowrl_kb.parts.route import Parts, regression_signed
+from flowrl_kb.parts.route import regression_signed
 from flowrl_kb.parts.space import denoising_error
 from flowrl_kb.parts.types import Batch, Models
 from flowrl_kb.published import diffusion_nft
