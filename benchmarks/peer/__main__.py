@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.peer.agents import PAIRINGS
 
-BLOCKS = 7
+BLOCKS = 5
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "results" / "peer.json"
 

@@ -40,3 +40,5 @@ BATCH, STATE, ACTION = 256, 17, 6
 """Of all agents: rows of a batch, dimensions of states and actions (those of HalfCheetah)."""
 BATCHES = 16
 """Batches on the device, taken in turn."""
+PERIOD = 10
+"""Updates of one call: a whole number of the periods of every agent's schedule."""

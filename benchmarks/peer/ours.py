@@ -7,19 +7,18 @@ import sys
 import jax
 import jax.numpy as jnp
 
-from benchmarks.peer.agents import ACTION, BATCH, BATCHES, PAIRINGS, STATE
+from benchmarks.peer.agents import ACTION, BATCH, BATCHES, PAIRINGS, PERIOD, STATE
 from benchmarks.peer.blocks import answer
 from flowrl_kb.kb.load import load
 from flowrl_kb.parts.types import Batch
 from flowrl_kb.tasks.gym import Task
 from flowrl_kb.train import build, choose, settings
-from flowrl_kb.train.off_policy import CHUNK, scanned
+from flowrl_kb.train.off_policy import scanned
 
 
 def batches(key: jax.Array) -> Batch:
-    """CHUNK batches of random transitions, of which BATCHES differ."""
+    """PERIOD of BATCHES batches of random transitions."""
     k_s, k_a, k_r, k_n = jax.random.split(key, 4)
-    turn = jnp.arange(CHUNK) % BATCHES
     made = Batch(
         s=jax.random.normal(k_s, (BATCHES, BATCH, STATE)),
         a=jax.random.uniform(k_a, (BATCHES, BATCH, ACTION), minval=-1.0),
@@ -27,7 +26,7 @@ def batches(key: jax.Array) -> Batch:
         next_s=jax.random.normal(k_n, (BATCHES, BATCH, STATE)),
         not_done=jnp.ones((BATCHES, BATCH)),
     )
-    return jax.tree.map(lambda x: x[turn], made)
+    return jax.tree.map(lambda x: x[:PERIOD], made)
 
 
 def main(name: str) -> None:
@@ -43,11 +42,11 @@ def main(name: str) -> None:
 
     def chunk() -> int:
         nonlocal state, made
-        steps = jnp.arange(made, made + CHUNK)
+        steps = jnp.arange(made, made + PERIOD)
         state, metrics, _ = run(state, data, jax.random.fold_in(jax.random.key(2), made), steps)
         jax.block_until_ready((state, metrics))
-        made += CHUNK
-        return CHUNK
+        made += PERIOD
+        return PERIOD
 
     answer(chunk)
 

@@ -10,14 +10,12 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-from agents import ACTION, BATCH, BATCHES, PAIRINGS, STATE
+from agents import ACTION, BATCH, BATCHES, PAIRINGS, PERIOD, STATE
 from blocks import answer
 from omegaconf import OmegaConf
 
 UNSET = {"train_steps": 1_000_000, "task": "HalfCheetah-v5"}
 """What its files interpolate from their surroundings."""
-PERIOD = 10
-"""Updates of one call: a whole number of the periods of every agent's schedule."""
 
 
 def main(checkout: str, name: str) -> None:
