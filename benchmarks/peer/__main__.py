@@ -1,7 +1,8 @@
 """python -m benchmarks.peer CHECKOUT PYTHON [NAME ...]: a flow-rl checkout, a Python that can import it, agents.
 
 Both sides stay alive and take blocks in turn, so that what else the machine does meets both; ratios are of neighbouring
-blocks. Both get the same allocator settings from the environment. Writes results/peer.json and prints the table.
+blocks. Both get the same allocator settings from the environment. Prints the table and keeps the last row of each agent
+in results/peer.json.
 """
 
 from __future__ import annotations
@@ -71,13 +72,13 @@ def main(checkout: str, python: str, *names: str) -> None:
     asked = "import importlib.metadata as m; print(m.version('jax'))"
     peer_jax = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True).stdout.strip()
     made = {"date": date.today().isoformat(), "cores": os.cpu_count(), "jax": version("jax"), "peer_jax": peer_jax}
-    rows = {}
+    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in names or PAIRINGS:
-        rows[name] = row = measure(checkout, python, name)
+        rows[name] = row = {**measure(checkout, python, name), **made}
         print(f"{name:6} ours {row['ours']:8.2f}/s  theirs {row['theirs']:8.2f}/s", end="  ")
         print(f"ratio {row['ratio']:.2f} ({row['lowest']:.2f} to {row['highest']:.2f})", flush=True)
-    print(f"median ratio {statistics.median(row['ratio'] for row in rows.values()):.2f}")
-    RESULTS.write_text(json.dumps({"made": made, "agents": rows}, indent=1) + "\n")
+        RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
+    print(f"median ratio of {len(rows)} agents: {statistics.median(row['ratio'] for row in rows.values()):.2f}")
 
 
 if __name__ == "__main__":
