@@ -29,7 +29,7 @@ help:  ## this list
 setup: $(STAMP)  ## create .venv and install everything, pinned
 
 # 3.11 and 3.12 come first because the pins are tested there. A candidate must start (a version manager's shim may
-# not) and be able to make virtual environments (Debian splits ensurepip off). The package is compiled and three
+# not) and be able to make virtual environments (Debian splits ensurepip off). The package is compiled and a few
 # questions are asked, because what is read and derived is kept, so that the first command answers as fast as later ones.
 $(STAMP): pyproject.toml requirements/test.txt
 	@set -e; \

@@ -62,11 +62,15 @@ def collect(
     run = runs.make(agent, where, seeds=1, seed=seed)
     if not isinstance(run, OffPolicyRun):
         raise UserError(f"--method {method}: found an on-policy method, expected one that learns off-policy")
-    with TemporaryDirectory() as folder:
-        if not drive(run, Path(folder), steps, evaluate_every=max(steps // 10, 1)):
-            raise typer.Exit(130)
     provenance = {"flowrl_kb": __version__, "method": method, "task": task, "steps": steps, "seed": seed}
     provenance |= {"date": date.today().isoformat(), "hyper": agent.hyper, "training": agent.training}
-    made = record(run, id, episodes, provenance | choice.identity)
+    try:
+        with TemporaryDirectory() as folder:
+            if not drive(run, Path(folder), steps, evaluate_every=max(steps // 10, 1)):
+                raise KeyboardInterrupt
+        made = record(run, id, episodes, provenance | choice.identity)
+    except KeyboardInterrupt:
+        print("stopped; no data set was stored")
+        raise typer.Exit(130) from None
     print(f"{id}: {made.total_episodes} episodes, {made.total_steps} steps")
     print(f"train on it: flowrl-kb run iql --task minari/{id}")

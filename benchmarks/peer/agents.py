@@ -1,7 +1,9 @@
 """Which of our methods stands beside which agent of the peer, and what makes the work of one update the same.
 
-Same: batch, dimensions, widths and depth of every network, critics, candidates, denoising steps, which objects are
-updated and how often. Not the same: activations of critics (the peer's are relu, ours mish) and time embeddings.
+Same: batch, dimensions, widths and depth of every network, critics, candidates, denoising steps, how often actors and
+critics are updated. Not the same: activations of critics (the peer's are relu, ours mish), time embeddings, the layer
+norms of FQL's critics, and how often averages follow (every update here; every second one in the peer's TD3, every
+fifth for the actors of its Diffusion-QL and DAC).
 """
 
 from __future__ import annotations

@@ -70,7 +70,13 @@ def kept(rows: Iterable[dict], new: dict) -> dict | None:
 def write(kb: KB, data: dict[str, Any]) -> None:
     """Write all verdicts in one step, so that an interrupted run leaves the old file or the new one."""
     data["made"] = {name: version(name) for name in ("jax", "jaxlib", "numpy")}
-    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
     temporary = path(kb).with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_text(_text(data), encoding="utf-8")
     os.replace(temporary, path(kb))
+
+
+def _text(data: dict[str, Any]) -> str:
+    """JSON with one row a line, so that a changed verdict is one changed line."""
+    line = lambda value: json.dumps(value, ensure_ascii=False)  # noqa: E731
+    rows = lambda value: "[\n" + ",\n".join(map(line, value)) + "\n]" if isinstance(value, list) else line(value)  # noqa: E731
+    return "{\n" + ",\n".join(f"{line(name)}: {rows(value)}" for name, value in data.items()) + "\n}\n"

@@ -45,6 +45,8 @@ def pairs(kb: KB, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _shared(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     assumptions = list(LIMIT if one["candidates"] else CLONE)
+    if not one["candidates"] and one["field"] != "field of the data":
+        assumptions.append("equal temperature or expectile")
     if one["field"] != other["field"]:
         assumptions.append("both read the same critic")
     return {

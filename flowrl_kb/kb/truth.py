@@ -18,35 +18,20 @@ def compiled(query: Query, leaf: Callable[[Comparison | Call], Truth[Thing]]) ->
     if isinstance(query, Not):
         part = compiled(query.part, leaf)
         return lambda thing: YES - part(thing)
-    if isinstance(query, And):
-        return _all(tuple(compiled(part, leaf) for part in query.parts))
-    if isinstance(query, Or):
-        return _any(tuple(compiled(part, leaf) for part in query.parts))
+    if isinstance(query, (And, Or)):
+        decisive, combine = (NO, min) if isinstance(query, And) else (YES, max)
+        return _combined([compiled(part, leaf) for part in query.parts], decisive, combine)
     return leaf(query)
 
 
-def _all(parts: tuple[Truth[Thing], ...]) -> Truth[Thing]:
+def _combined(parts: list[Truth[Thing]], decisive: int, combine: Callable[[int, int], int]) -> Truth[Thing]:
     def truth(thing: Thing) -> int:
-        least = YES
+        found = YES - decisive
         for part in parts:
-            found = part(thing)
-            if found == NO:
-                return NO
-            least = min(least, found)
-        return least
-
-    return truth
-
-
-def _any(parts: tuple[Truth[Thing], ...]) -> Truth[Thing]:
-    def truth(thing: Thing) -> int:
-        most = NO
-        for part in parts:
-            found = part(thing)
-            if found == YES:
-                return YES
-            most = max(most, found)
-        return most
+            found = combine(found, part(thing))
+            if found == decisive:
+                break  # rules are long conjunctions
+        return found
 
     return truth
 

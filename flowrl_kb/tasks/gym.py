@@ -82,13 +82,18 @@ def get(id: str) -> Task:
     return Task(f"gym/{id}", id, spaces[1].shape[0], spaces[0].shape[0])
 
 
+def unit(space: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and half-width (d,) of an action space: its actions are centre + half * a with a in [-1, 1]^d."""
+    return (space.high + space.low) / 2, (space.high - space.low) / 2
+
+
 class Envs:
     """n copies of a task that step together; `s` (n, ds) are the observations to act on."""
 
     def __init__(self, task: Task, n: int, seed: int):
         self.envs = [make(task.id) for _ in range(n)]
         space = self.envs[0].action_space
-        self._centre, self._half = (space.high + space.low) / 2, (space.high - space.low) / 2
+        self._centre, self._half = unit(space)
         starts = [env.reset(seed=seed + i)[0] for i, env in enumerate(self.envs)]
         self.s = np.asarray(starts, np.float32)
         self.returns = np.zeros(n)

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from flowrl_kb.errors import MissingExtra, UserError, unknown
+from flowrl_kb.errors import MissingExtra, UserError, nearest
+from flowrl_kb.tasks.gym import unit
 
 
 class DataSet(NamedTuple):
@@ -57,12 +58,10 @@ def load(id: str) -> Any:
         return library.load_dataset(id, download=id not in here)
     except Exception as error:  # whatever its hosts and their libraries raise, without a network foremost
         said = str(error).strip().splitlines() or [type(error).__name__]
-        if here:
-            raise unknown("data set", id, here) from None
-        raise UserError(
-            f"data set {id!r} is not on this machine and cannot be fetched ({said[0]}); "
-            "collect one: flowrl-kb data collect pendulum/sac-v0 --task gym/Pendulum-v1 --method sac"
-        ) from None
+        collect = "collect one: flowrl-kb data collect pendulum/sac-v0 --task gym/Pendulum-v1 --method sac"
+        close = nearest(id, here)
+        hint = f"did you mean {close}?" if close else collect
+        raise UserError(f"data set {id!r} is not on this machine and cannot be fetched ({said[0]}); {hint}") from None
 
 
 def get(id: str) -> DataSet:
@@ -79,8 +78,7 @@ def get(id: str) -> DataSet:
 def transitions(task: DataSet, discount: float) -> Transitions:
     """Read a data set whole; its actions are scaled to the unit box."""
     data = load(task.dataset)
-    space = data.action_space
-    centre, half = (space.high + space.low) / 2, (space.high - space.low) / 2
+    centre, half = unit(data.action_space)
     parts = [_episode(episode, centre, half, discount) for episode in data.iterate_episodes()]
     return Transitions(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 

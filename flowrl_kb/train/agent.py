@@ -10,6 +10,7 @@ from flowrl_kb.parts.steering import BESIDE
 from flowrl_kb.parts.types import Method
 from flowrl_kb.tasks import bandits
 from flowrl_kb.tasks.bandits import Bandit
+from flowrl_kb.tasks.offline import DataSet
 from flowrl_kb.train import settings as run_settings
 from flowrl_kb.train import update
 from flowrl_kb.train.settings import Settings
@@ -41,7 +42,8 @@ def make(method: Method, settings: Settings, task: Any) -> Agent:
     started = cell.get("setting") == "on-policy" and cell.get("reference") == "fixed"
     frozen = started or cell.get("space") in BESIDE
     wants = {"a critic equal to the reward": given, "a frozen policy": frozen, "a group": cell.get("critic") == "group"}
-    wants["the return of a stored action"] = cell.get("critic") == "advantage" and cell.get("setting") != "on-policy"
+    stored = cell.get("critic") == "advantage" and cell.get("setting") != "on-policy"
+    wants["the return of a stored action"] = stored and not isinstance(task, DataSet)
     for what in (name for name, wanted in wants.items() if wanted and not isinstance(task, Bandit)):
         raise UserError(f"{settings.name} on {task.name}: {what} needs a bandit")
     if frozen:

@@ -65,12 +65,15 @@ class OffPolicyRun:
     unit = "steps"
 
     def __init__(self, agent: Agent, task: Task, seed: int):
-        self.agent, self.task, self.seed = agent, task, seed
+        self._start(agent, task, seed)
         training = agent.training
-        self.step = self.updates = 0
-        self.debt = 0.0
+        self.updates, self.debt = 0, 0.0
         self.envs = Envs(task, training["envs"], seed)
         self.replay = Replay(training["replay"], task.ds, task.d, agent.method.rewrite is not None)
+
+    def _start(self, agent: Agent, task: Any, seed: int) -> None:
+        """What a run has whatever its data are."""
+        self.agent, self.task, self.seed, self.step = agent, task, seed, 0
         k_init, self.key = jax.random.split(jax.random.key(seed))
         self.train_state = jax.jit(agent.trainer.init)(k_init)
         self._update = scanned(agent)

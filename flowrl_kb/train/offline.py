@@ -10,7 +10,7 @@ import numpy as np
 
 from flowrl_kb.tasks.offline import DataSet, transitions
 from flowrl_kb.train.agent import Agent
-from flowrl_kb.train.off_policy import CHUNK, OffPolicyRun, scanned
+from flowrl_kb.train.off_policy import CHUNK, OffPolicyRun
 from flowrl_kb.train.replay import Replay
 
 
@@ -20,15 +20,11 @@ class OfflineRun(OffPolicyRun):
     unit = "updates"
 
     def __init__(self, agent: Agent, task: DataSet, seed: int):
-        self.agent, self.task, self.seed, self.step = agent, task, seed, 0
+        self._start(agent, task, seed)
         data = transitions(task, agent.hyper.get("discount", 1.0))
         self.replay = Replay(len(data.reward), task.ds, task.d, agent.method.rewrite is not None)
         self.replay.add(data.s, data.a, data.reward, data.next_s, data.terminated)
         self.returns = data.returns
-        k_init, self.key = jax.random.split(jax.random.key(seed))
-        self.train_state = jax.jit(agent.trainer.init)(k_init)
-        self._update = scanned(agent)
-        self._act = jax.jit(lambda state, s, key: agent.method.act(agent.trainer.models(state), s, key))
 
     def advance(self, limit: int) -> dict[str, Any]:
         """At most CHUNK updates."""

@@ -58,8 +58,13 @@ def test_transitions_are_those_that_were_seen(stored):
     np.testing.assert_allclose(data.returns[199], reward[199], rtol=1e-6)
 
 
-@pytest.mark.slow
-def test_an_offline_method_trains_resumes_and_is_recorded(stored, monkeypatch):
+def test_a_method_of_stored_returns_takes_them_from_the_data(stored):
+    task = get(f"minari/{ID}")
+    run = runs.make(agent_of("awr", task), task, seeds=1, seed=0)
+    assert np.isfinite(list(run.advance(2).values())).all()
+
+
+def test_an_offline_method_trains_resumes_and_is_recorded(stored):
     task = get(f"minari/{ID}")
     agent = agent_of("iql", task)
     run = runs.make(agent, task, seeds=1, seed=0)
