@@ -53,7 +53,7 @@ def local() -> dict[str, dict[str, Any]]:
 def load(id: str) -> Any:
     """Minari's data set, downloaded where it is not on this machine. Errors: UserError in one line."""
     library, here = minari(), local()
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it announces every retry
+    logging.getLogger("huggingface_hub.utils").setLevel(logging.ERROR)  # it announces every retry
     try:
         return library.load_dataset(id, download=id not in here)
     except Exception as error:  # whatever its hosts and their libraries raise, without a network foremost

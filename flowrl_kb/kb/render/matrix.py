@@ -16,7 +16,7 @@ from flowrl_kb.kb.whole import trained
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
 
-CELL, LEFT, RIGHT = 24, 74, 70
+CELL, LEFT, RIGHT = 24, 108, 104
 MARKS = {
     "same-loss": ("L", "same loss"),
     "same-update": ("U", "same update"),
