@@ -46,20 +46,25 @@ def log_soft_chi_square(u: Array, temperature: float) -> Array:
     return jnp.where(y > 0.0, jnp.log(1.0 + 0.5 * jnp.maximum(y, 0.0)), y)
 
 
-def _smaller(scene: Scenario, critic: str, s: Array, a: Array) -> Array:
-    """min_h Q_h at nodes a (..., n, d) of contexts s (..., ds)."""
-    return jnp.min(lab.q_heads(getattr(scene, critic))(s[..., None, :], a), axis=0)
+def _joined(scene: Scenario, critic: str, s: Array, a: Array, over: Callable = jnp.min) -> Array:
+    """min_h Q_h, or another function over heads, at nodes a (..., n, d) of contexts s (..., ds)."""
+    return over(lab.q_heads(getattr(scene, critic))(s[..., None, :], a), axis=0)
 
 
-def state_value(slope: Slope, parameter: float, critic: str, scene: Scenario, path: Path) -> Callable[[Array], Array]:
-    """V(s) at which the data average of slope(min_h Q_h(s, a) - V, parameter) vanishes; `path` is not used."""
+def state_value(
+    slope: Slope, parameter: float, critic: str, scene: Scenario, path: Path, over: Callable = jnp.min
+) -> Callable[[Array], Array]:
+    """V(s) at which the data average of slope(min_h Q_h(s, a) - V, parameter) vanishes; `path` is not used.
+
+    `over` stands in the place of the minimum; the laboratory's returns are the mean of the online heads.
+    """
     law = lab.law(scene, "behaviour")
     nodes, log_weight = hermite(law.mean.shape[-1])
     weight = jnp.exp(law.log_weight[:, None] + log_weight).reshape(-1)
 
     def value(s: Array) -> Array:
         a = lab.means(law, s)[..., None, :] + law.std[:, None, None] * nodes
-        q = _smaller(scene, critic, s, a.reshape(*s.shape[:-1], -1, a.shape[-1]))
+        q = _joined(scene, critic, s, a.reshape(*s.shape[:-1], -1, a.shape[-1]), over)
 
         def halve(_, ends: tuple[Array, Array]) -> tuple[Array, Array]:
             low, high = ends
@@ -94,7 +99,7 @@ def energy(
         a = posterior[..., None, :] + nodes / jnp.sqrt(precision)[..., None]
         a = a.reshape(*a.shape[:-3], -1, a.shape[-1])
         log_p = (jax.nn.log_softmax(log_component, axis=-1)[..., None] + log_node).reshape(a.shape[:-1])
-        return jax.nn.logsumexp(log_p + log_weight(_smaller(scene, critic, s, a), state(s)[..., None]), axis=-1)
+        return jax.nn.logsumexp(log_p + log_weight(_joined(scene, critic, s, a), state(s)[..., None]), axis=-1)
 
     return exact
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
+import jax.numpy as jnp
+
 from flowrl_kb import compose
 from flowrl_kb.certify import exact, oracles
 from flowrl_kb.certify import laboratory as lab
@@ -15,7 +17,7 @@ from flowrl_kb.parts.assembly import INFERENCE
 
 COLDER = 1.5
 """The negative control predicts an object whose temperature is larger by this factor (plain cloning: a field of another
-law; expectiles: the mean)."""
+law; expectiles: the mean; the mean: an expectile)."""
 
 
 class Prediction(NamedTuple):
@@ -46,7 +48,10 @@ def _elsewhere(scene, path):
 
 
 def _state_value(node: Node) -> Prediction | None:
-    """State values of data actions; not covered: those of returns, which the roll-outs make."""
+    """State values of data actions; not covered: those of the returns of fresh roll-outs."""
+    if "value" in trains(node) and node["critic"] == "advantage" and node["setting"] != "on-policy":
+        mean = lambda level: partial(oracles.state_value, oracles.expectile, level, "critic", over=jnp.mean)  # noqa: E731
+        return Prediction("value", "mean of the returns", mean(0.5), mean(0.8))
     if "value" not in trains(node) or node["critic"] not in oracles.SLOPES:
         return None
     hyper = laboratory_hyper(node)

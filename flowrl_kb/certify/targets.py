@@ -25,6 +25,7 @@ APART = 0.1
 """Least distance of two objects, as a share of the first one's own spread, in some scenario: twice the wide margin."""
 CLONE = ["unlimited capacity at every noise level"]
 LIMIT = ["infinitely many candidates", "equal temperature"]
+ONE_CRITIC = "both read the same critic"
 
 
 def pairs(kb: KB, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -48,7 +49,7 @@ def _shared(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     if not one["candidates"] and one["field"] != "field of the data":
         assumptions.append("equal temperature or expectile")
     if one["field"] != other["field"]:
-        assumptions.append("both read the same critic")
+        assumptions.append(ONE_CRITIC)
     return {
         "verdict": "equal",
         **{name: max(one[name], other[name]) for name in ("worst_residual", "upper_bound", "margin")},
@@ -65,7 +66,8 @@ def _apart(kb: KB, one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]
         return None
     where = f"scenario {scene + 1}: at rest at the {one['field']} and at the {other['field']}"
     found = {"verdict": "different", "worst_residual": round(far, 4), "margin": APART, "where": where}
-    return found | {"assumptions": CLONE + LIMIT}  # kept, because the objects are exact and of one temperature
+    # All are kept, because the objects are exact, of one temperature and of one critic.
+    return found | {"assumptions": [*CLONE, *LIMIT, ONE_CRITIC]}
 
 
 def _predicted(node: Node, row: dict[str, Any]) -> Prediction:
@@ -73,12 +75,12 @@ def _predicted(node: Node, row: dict[str, Any]) -> Prediction:
 
 
 def distance(slot: str, one: tuple[Node, Prediction], other: tuple[Node, Prediction]) -> tuple[float, int]:
-    """The largest distance of two objects over the scenarios, and in which.
+    """The largest distance of two objects over the scenarios with one critic for all, and in which.
 
     Root mean square over contexts, and over actions noised to the laboratory's levels: both see the same actions,
     noises and log-SNR, each on its own path. Relative to the first object's deviation, or to the size of a field.
     """
-    scenes = lab.drifted()
+    scenes = _with_one_critic(lab.drifted())
     found = []
     for i in range(len(scenes.laws.std)):
         scene = jax.tree.map(lambda a, i=i: jnp.asarray(a)[i], scenes)
@@ -86,6 +88,13 @@ def distance(slot: str, one: tuple[Node, Prediction], other: tuple[Node, Predict
         centre = jnp.mean(a, axis=0) if slot in ("value", "energy") else 0.0
         found.append(float(jnp.sqrt(jnp.mean((a - b) ** 2) / jnp.mean((a - centre) ** 2))))
     return max(found), int(np.argmax(found))
+
+
+def _with_one_critic(scenes: lab.Scenario) -> lab.Scenario:
+    """All heads and averages become the first head: objects must not differ because of which one they read."""
+    heads = {name: getattr(scenes.critic, name)[:, :1] for name in ("height", "tilt", "offset")}
+    one = scenes.critic._replace(**{name: np.repeat(x, 2, axis=1) for name, x in heads.items()})
+    return scenes._replace(critic=one, target_critic=one)
 
 
 def _values(slot: str, scene: lab.Scenario, node: Node, prediction: Prediction):

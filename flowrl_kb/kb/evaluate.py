@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from flowrl_kb.errors import QueryError, UnknownName, nearest
 from flowrl_kb.kb.grammar import Call, Comparison, Word, leaves, parse
 from flowrl_kb.kb.levels import LEVELS
 from flowrl_kb.kb.nodes import Node, allowed, distance
-from flowrl_kb.kb.schema import SLOTS, UNKNOWN
+from flowrl_kb.kb.schema import SLOTS, UNKNOWN, Role
 from flowrl_kb.kb.truth import MAYBE, NO, YES, Truth, compared, compared_years, compiled
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Condition:
                     raise QueryError(self.text, value.at, f"found {value.text!r}, expected a year")
         elif field in FIELDS:
             self._only_equality(test)
-            options = {"role": ("method", "baseline"), "status": ("active", "deprecated")}[field]
+            options = {"role": get_args(Role), "status": ("active", "deprecated")}[field]
             for value in test.values:
                 if value.text not in options:
                     raise self._wrong(value, f"value of {field}", options)

@@ -138,7 +138,7 @@ def _coordinates(kb: KB) -> Iterator[Finding]:
         if c.verdict == "undecided":
             yield Finding("undecided", f"{c.method}:{c.slot}", "published against composed")
     certified = {c.method for c in kb.verdicts.certificates}
-    for card in kb.cards.values():
+    for card in (card for card in kb.cards.values() if not card.scope):
         if certified and card.id not in certified:
             yield Finding("not certified", card.id, "no comparison of published and composed updates is stored")
         unknown = kb.nodes[card.id].unknown(axis.id for axis in kb.mechanism)

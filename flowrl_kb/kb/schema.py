@@ -15,6 +15,8 @@ AxisSlot = Literal["actor", "acting", "critic", "energy"]
 Slot = Literal["actor", "acting", "critic", "step_critic", "value", "behaviour", "energy", "log_temperature"]
 """What a relation compares: the update of a trained object, or the acting rule."""
 About = Literal["published", "as-coded", "stripped-core"]
+Role = Literal["method", "baseline", "boundary"]
+"""A boundary card is placed on the map, and what is new in it lies outside the axes: it has no losses of its own."""
 Level = Literal["same-loss", "same-update", "same-update-at-old", "same-target-field", "limit", "same-executed-law"]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 Text = Annotated[str, Field(min_length=1)]
@@ -177,7 +179,8 @@ class Card(Model):
     venue: str | None = None
     arxiv: Annotated[str, Field(pattern=r"^[0-9]{4}\.[0-9]{4,5}(v[0-9]+)?$")] | None = None
     aliases: tuple[str, ...] = ()
-    role: Literal["method", "baseline"] = "method"
+    role: Role = "method"
+    scope: str | None = None
     summary: Text
     code: tuple[Code, ...] = ()
     coordinates: dict[str, Coordinate]
@@ -194,6 +197,12 @@ class Card(Model):
     unverified: tuple[str, ...] = ()
     status: Literal["active", "deprecated"] = "active"
     revoked_by: str | None = None
+
+    @model_validator(mode="after")
+    def _the_boundary_needs_a_reason(self) -> Card:
+        if (self.role == "boundary") != bool(self.scope):
+            raise ValueError("role 'boundary' and the reason under `scope` need each other")
+        return self
 
     @property
     def year(self) -> int:

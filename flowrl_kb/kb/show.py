@@ -86,6 +86,8 @@ def method(kb: KB, node: Node) -> None:
     wrapped(data["summary"])
     if node.card.status == "deprecated":
         print(f"deprecated; see {node.card.revoked_by}")
+    if node.card.scope:
+        wrapped(f"at the boundary of the map: {node.card.scope}")
     print()
     rows = []
     for axis, c in data["coordinates"].items():
@@ -105,7 +107,8 @@ def method(kb: KB, node: Node) -> None:
             wrapped(f"variant {id}: {summary}")
     if data["errata"] or data["unverified"]:
         print(f"{len(data['errata'])} errata, {len(data['unverified'])} unverified statements (--json shows them)")
-    print(f"run: {data['run'] or 'not executable yet (no published losses)'}")
+    missing = "no losses of its own (boundary)" if node.card.scope else "not executable yet (no published losses)"
+    print(f"run: {data['run'] or missing}")
 
 
 def axes(kb: KB) -> None:

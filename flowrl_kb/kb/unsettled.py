@@ -35,8 +35,11 @@ def comparable(a: Node, b: Node, slot: str = "actor") -> bool:
 
 
 def compared_nodes(kb: KB) -> list[Node]:
-    """Return every method and every stripped core; code variants are compared with their own method only."""
-    return [node for node in kb.nodes.values() if node.variant is None or node.is_core]
+    """Return every method and every stripped core; code variants are compared with their own method only.
+
+    Cards at the boundary have no losses of their own to compare.
+    """
+    return [node for node in kb.nodes.values() if not node.card.scope and (node.variant is None or node.is_core)]
 
 
 def open_pairs(kb: KB) -> list[Open]:

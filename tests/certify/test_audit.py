@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import flowrl_kb
+from flowrl_kb import compose
 from flowrl_kb.certify import laboratory as lab
 from flowrl_kb.certify import moments, presentation
 from flowrl_kb.certify.audit import atlas, catalogue, command, foreign
@@ -239,6 +240,12 @@ def test_a_draft_is_a_card_with_the_coordinates_that_all_matches_share(kb, tmp_p
 def test_a_broken_draft_is_told_what_it_breaks(kb):
     found = placed(kb, {**kb.nodes["sdac"].coordinates, "reference": "none"})
     assert "none-argmax" in {row["id"] for row in found["violations"]} and not found["same_cell"]
+
+
+def test_what_a_loss_is_compared_with_trains_the_same_kind_of_actor(kb):
+    found = {entry.name: compose.of_node(entry.node, hyper=entry.hyper) for entry in catalogue.methods(kb, "field")}
+    assert "reinflow" in kb.nodes and "reinflow" not in found  # it trains the noise of its steps as well
+    assert {method.trains["actor"] for method in found.values()} == {"field"}
 
 
 def test_points_break_no_constraint_and_include_every_method_that_runs(kb):

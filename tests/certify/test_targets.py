@@ -27,6 +27,12 @@ def test_an_object_of_another_temperature_is_apart(method, slot):
     assert distance(slot, (node, prediction), colder)[0] > APART
 
 
+def test_objects_of_one_formula_meet_whichever_critic_is_read():
+    names = [predicted(method, "value")[1].name for method in ("iql", "dtql")]
+    assert names[0] != names[1]
+    assert distance("value", predicted("iql", "value"), predicted("dtql", "value"))[0] < 1e-4
+
+
 def test_only_losses_at_rest_are_compared():
     row = {"slot": "value", "verdict": "stationary", "candidates": {}, "worst_residual": 0.0, "upper_bound": 0.01}
     iql = {**row, "method": "iql", "field": "in-sample value of the target_critic", "margin": 0.02}

@@ -57,15 +57,19 @@ class Entry(NamedTuple):
 
 
 def methods(kb: KB, policy: str) -> Iterator[Entry]:
-    """Every executable method and stripped core whose actor is of the given kind."""
+    """Every executable method and stripped core whose actor is of the given kind.
+
+    A field that trains the noise of its steps beside it is of another kind: its update has more blocks.
+    """
     for node in kb.nodes.values():
         if node["policy"] == policy and (node.variant is None or node.is_core):
             hyper = laboratory_hyper(node)
             try:
-                compose.of_node(node, hyper=hyper)
+                made = compose.of_node(node, hyper=hyper)
             except UserError:
                 continue
-            yield Entry(node, "", node.coordinates, hyper)
+            if made.trains["actor"] == policy:
+                yield Entry(node, "", node.coordinates, hyper)
 
 
 def neighbours(kb: KB, policy: str) -> Iterator[Entry]:

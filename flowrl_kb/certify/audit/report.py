@@ -20,7 +20,8 @@ NOTES = (
     "The audit compares the expected actor update on two-dimensional bandits with exact models. It does not see the "
     "critic, acting, optimizer, averaging or finite capacity.",
     "Each cell is compared in one setting of its conditional axes. Cells with values that have no executable part "
-    "(signed regression, inference guidance, latent actions, step values, ...) are not compared.",
+    "(signed regression, inference guidance, latent actions, step values, trained noise of "
+    "steps, ...) are not compared.",
 )
 
 

@@ -36,6 +36,12 @@ def reciprocal(nu: Array, q: Array, temperature: float) -> Array:
     return temperature * nu / (gap + q.max() - q)
 
 
+def kept(nu: Array, q: Array, least: float) -> Array:
+    """nu of the actions with Q >= `least`, renewed to sum to one."""
+    p = np.where(q >= least, nu, 0.0)
+    return p / p.sum()
+
+
 def best_of(nu: Array, q: Array, n: int) -> Array:
     """Law of the best of n draws: differences of powers of the distribution function of Q (ties broken by order)."""
     order = np.argsort(q, kind="stable")

@@ -76,6 +76,25 @@ def naive_data_reference() -> tuple[float, float]:
     return _unexplained(shift, [naive, sigma * naive], weight), _unexplained(shift, [guided], weight)
 
 
+def filtered_data() -> tuple[float, float]:
+    """Shift of the data's field by Q's gradient at the noisy action, at its best temperature and either scale, against
+    the shift to the field of the data of at least average Q.
+
+    Control: the gradient of the log probability that a noised action was one of those. Source: own derivation.
+    """
+    law, q = p.log_reference(p.GRID), p.q(p.GRID)
+    good = q >= p.mass(law) @ q
+    kept = np.where(good, law, -1e3)
+    shift, weight, sigma = _by_score(kept) - _field(law), _inputs(kept), np.array(NOISE)[:, None]
+    naive = np.broadcast_to(p.q_slope(X), shift.shape)
+
+    def log_share(x: np.ndarray, s: float) -> np.ndarray:
+        return np.log(p.posterior(law, x, np.sqrt(1 - s**2), s) @ good)
+
+    guided = np.stack([-s * p.slope(lambda x, s=s: log_share(x, s), X) for s in NOISE])
+    return _unexplained(shift, [naive, sigma * naive], weight), _unexplained(shift, [guided], weight)
+
+
 def constant_value() -> tuple[float, float]:
     """With a constant Q candidates around the noisy action give no field, and reweighted data give that of the data.
 

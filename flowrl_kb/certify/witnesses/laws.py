@@ -77,6 +77,45 @@ def best_of_n_and_proximal() -> tuple[float, float]:
     return laws.variation(law, _binned(_proximal_with(best @ Q), NU)), laws.variation(law, _binned(carried, NU))
 
 
+def filter_and_exponential() -> tuple[float, float]:
+    """Total variation of the reference's actions of at least average Q and the exponential tilt of equal expected Q.
+
+    Control: a Q of two values, where the filter is the tilt's limit at low temperature (0.05). Source: own derivation.
+    """
+    kept, step = laws.kept(NU, Q, NU @ Q), (p.GRID > 0).astype(float)
+    figure = laws.variation(kept, _exponential_with(kept @ Q))
+    return figure, laws.variation(laws.kept(NU, step, NU @ step), laws.exponential(NU, step, 0.05))
+
+
+def weights_and_none() -> tuple[float, float]:
+    """Smallest total variation of the reference and its exponential, affine and filtered reweighting at lambda = 0.7.
+
+    Control: the largest one for a constant Q.
+    """
+
+    def moves(q: np.ndarray) -> list[float]:
+        weighted = (laws.exponential(NU, q, p.LAMBDA), laws.linear(NU, q, p.LAMBDA), laws.kept(NU, q, NU @ q - 1e-9))
+        return [laws.variation(NU, law) for law in weighted]
+
+    return min(moves(Q)), max(moves(np.full_like(Q, 0.7)))
+
+
+def moments_of_exponential_and_affine() -> tuple[float, float]:
+    """|ratio - 1| of the deviations of the exponential tilt at lambda = 0.7 and the affine law of equal mean.
+
+    Mean and deviation are what a Gaussian fitted by weighted likelihood keeps of a law. Control: the ratio of the
+    affine law's deviation to its own after the mean of Q is added to Q.
+    """
+
+    def deviation(law: np.ndarray) -> float:
+        return float(np.sqrt(law @ (p.GRID - law @ p.GRID) ** 2))
+
+    tilt = laws.exponential(NU, Q, p.LAMBDA)
+    lam = brentq(lambda lam: laws.linear(NU, Q, lam) @ p.GRID - tilt @ p.GRID, 0.05, 500.0, xtol=1e-12)
+    affine, shifted = laws.linear(NU, Q, lam), laws.linear(NU, Q + 3.0, lam)
+    return abs(deviation(tilt) / deviation(affine) - 1), abs(deviation(shifted) / deviation(affine) - 1)
+
+
 def denoising_penalty() -> tuple[float, float]:
     """First-order law of a denoising penalty against that of every smooth tilt, for a standard normal reference.
 

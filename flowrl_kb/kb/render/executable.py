@@ -24,7 +24,11 @@ def picture(kb: KB, id: str) -> Path | None:
 def run(card: Card) -> str:
     """Return the commands that train a method, or say that it is not executable."""
     if not code.published(card.id):
-        return html.para("Not executable yet: the published losses have not been written.")
+        return html.para(
+            "No losses of its own: see the reason above."
+            if card.scope
+            else "Not executable yet: the published losses have not been written."
+        )
     commands = [
         f"flowrl-kb run {card.id} --task bandit/8gaussians",
         f"flowrl-kb run {card.id} --task bandit/8gaussians --composed",

@@ -58,6 +58,8 @@ def _header(kb: KB, node: Node) -> str:
     main = [a for a in ("operator", "reference", "space", "route") if a in kb.axes]
     chips = "".join(f"<li>{esc(kb.axes[a].name)}: {html.value(a, node[a])}</li>" for a in main)
     lines += [html.para(esc(card.summary), "kb-lead"), f'<ul class="kb-chips">{chips}</ul>\n']
+    if card.scope:
+        lines.append(html.para(f"At the boundary of the map: {esc(card.scope)}", "kb-warning"))
     facts = [("Id", f"<code>{card.id}</code>" + (" (reference point)" if card.role == "baseline" else ""))]
     if card.aliases:
         facts.append(("Also called", esc(", ".join(card.aliases))))

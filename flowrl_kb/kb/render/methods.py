@@ -51,4 +51,6 @@ def certified(kb: KB, id: str) -> str:
     found = [c for c in kb.verdicts.certificates if c.method == id and c.slot == "actor"]
     if found:
         return html.badge(found[0].verdict, {"equal": "certified", "different": "refuted"}.get(found[0].verdict, ""))
+    if kb.cards[id].scope:
+        return html.badge("unknown", "boundary")
     return html.badge("unknown", "not certified" if code.published(id) else "not executable")
