@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.optimize import brentq, minimize
 
 from flowrl_kb.certify.identities import problem as p
 from flowrl_kb.certify.identities.registry import identity
@@ -48,3 +49,30 @@ def in_sample_backup() -> tuple[float, float]:
     losses = (_expectile, _linear, _exponential, _affine_above)
     worst = max(p.gap(push(loss, True), closed) for loss in losses)
     return worst, min(p.gap(push(loss, False), closed) for loss in losses)
+
+
+@identity(tolerance=1e-4)
+def one_state_value() -> tuple[float, float]:
+    """The joint minimiser over five states is, at each state, the root of the mean slope, whatever the states weigh.
+
+    Four losses; the sum over states, weighted evenly and by 1 to 16, is minimised over all values at once, the roots
+    are found state by state. Control: one value for all states under both weights. Source: own derivation.
+    """
+    nu, shifts = p.mass(p.log_reference(p.GRID)), np.linspace(-0.4, 0.4, 5)
+    q = np.stack([p.q(p.GRID + shift) for shift in shifts])
+    weights = (np.full(5, 0.2), 2.0 ** np.arange(5) / 31.0)
+
+    def joint(loss, weight: np.ndarray, size: int) -> np.ndarray:
+        def total(v: np.ndarray) -> float:
+            return float(weight @ (loss((q - np.broadcast_to(v, 5)[:, None]) / p.LAMBDA) @ nu))
+
+        return minimize(total, np.full(size, -0.2), method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-9}).x
+
+    def root(loss, one: np.ndarray) -> float:
+        mean = lambda v: float(loss((one - v) / p.LAMBDA) @ nu)  # noqa: E731
+        return brentq(lambda v: p.slope(mean, v), one @ nu - 2.0, one.max())
+
+    losses = (_expectile, _linear, _exponential, _affine_above)
+    roots = {loss: np.array([root(loss, one) for one in q]) for loss in losses}
+    worst = max(p.gap(joint(loss, weight, 5), roots[loss]) for loss in losses for weight in weights)
+    return worst, min(p.gap(*(joint(loss, weight, 1) for weight in weights)) for loss in losses)
