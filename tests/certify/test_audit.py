@@ -14,7 +14,7 @@ import flowrl_kb
 from flowrl_kb import compose
 from flowrl_kb.certify import laboratory as lab
 from flowrl_kb.certify import moments, presentation
-from flowrl_kb.certify.audit import atlas, catalogue, command, foreign
+from flowrl_kb.certify.audit import atlas, catalogue, command, foreign, worker
 from flowrl_kb.certify.audit.adapt import Convention, World, bind, inspect_loss
 from flowrl_kb.certify.audit.card import draft, placed
 from flowrl_kb.certify.audit.match import OPPOSITE, OPPOSITE_WEIGHT, SCALE, WEIGHT, best
@@ -295,6 +295,13 @@ def test_the_function_is_found_without_executing_the_file(tmp_path):
     file = tmp_path / "noisy.py"
     file.write_text("raise SystemExit(7)\ndef loss(s): return 0.0\n")
     assert command._named(f"{file}:loss") == (file, "loss")
+
+
+def test_a_file_that_does_not_load_is_told_its_line(tmp_path, monkeypatch):
+    (tmp_path / "divided.py").write_text("import math\nmath.log(0.0)\ndef loss(s): return 0.0\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"divided\.py:2: ValueError: "):
+        worker.load_file(Path("divided.py"))
 
 
 def audited(name, **options):

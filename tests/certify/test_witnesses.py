@@ -21,13 +21,13 @@ OUTSIDE = {("sdac:flow-rl", "idem:flow-rl"), ("sdac:flow-rl", "idem:maxentdp")}
 
 
 def pairs(card):
-    """The (a, b, level) of catalogued nodes that a witness separates."""
+    """The (a, b, level, slot) of catalogued nodes that a witness separates."""
     for row in card["separates"]:
         left, right = Condition(KB, row["a"]), Condition(KB, row["b"])
         for a in KB.nodes.values():
             for b in KB.nodes.values():
                 if left.of(a) == YES and right.of(b) == YES:
-                    yield a.id, b.id, row["level"]
+                    yield a.id, b.id, row["level"], row.get("slot", "actor")
 
 
 def test_every_certificate_has_a_file_and_every_file_a_certificate():
@@ -38,7 +38,7 @@ def test_every_certificate_has_a_file_and_every_file_a_certificate():
 def test_a_witness_file_has_the_agreed_keys(name):
     card = CARDS[name]
     assert set(card) == KEYS and card["id"] == name
-    assert all(set(row) == {"a", "b", "level"} and row["level"] in LEVELS for row in card["separates"])
+    assert all(set(row) - {"slot"} == {"a", "b", "level"} and row["level"] in LEVELS for row in card["separates"])
 
 
 @pytest.mark.parametrize("name", CARDS)
@@ -50,9 +50,9 @@ def test_a_witness_shows_its_difference_and_its_control_does_not(name):
 @pytest.mark.parametrize("name", CARDS)
 def test_no_witness_separates_what_a_rule_proves_equal(name):
     known = knowledge(KB)
-    for a, b, level in pairs(CARDS[name]):
+    for a, b, level, slot in pairs(CARDS[name]):
         assert a != b
-        proof = known.proofs(a, level).get(b)
+        proof = known.proofs(a, level, slot).get(b)
         if (a, b) in OUTSIDE:
             assert proof is not None and any("unbounded" in assumption for assumption in proof.assumptions)
         else:

@@ -25,7 +25,7 @@ def load_file(file: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == file.resolve()]
         line = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno if frames else 0
         message = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())[:300]
         raise UserError(f"{file}:{line}: {type(error).__name__}: {message}") from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flowrl_kb.certify.witnesses import fields, laws, updates
+from flowrl_kb.certify.witnesses import fields, laws, updates, values
 
 __all__ = ["WITNESSES", "holds"]
 
@@ -33,6 +33,8 @@ WITNESSES: dict[str, Callable[[], tuple[float, float]]] = {
     "pull-at-the-maximiser": fields.pull_at_the_maximiser,
     "average-before-or-after-the-exponential": updates.average_before_or_after,
     "loss-space-of-a-ratio": updates.loss_space_of_a_ratio,
+    "losses-of-state-values": values.losses_of_state_values,
+    "returns-and-values": values.returns_and_values,
 }
 
 
