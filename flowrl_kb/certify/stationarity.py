@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from flowrl_kb import compose
-from flowrl_kb.certify import subject
+from flowrl_kb.certify import exact, oracles, resting, subject
 from flowrl_kb.certify.compare import LOOKS, MARGIN, WIDE, Comparison, references, residual_test
 from flowrl_kb.certify.features import block_name
 from flowrl_kb.certify.fingerprint import Fingerprint
 from flowrl_kb.certify.moments import Moments
 from flowrl_kb.certify.resting import Prediction, predictions, trains
-from flowrl_kb.certify.store import kept, made_from
+from flowrl_kb.certify.store import kept, made_from, modules_hash
 from flowrl_kb.certify.subject import laboratory_hyper
 from flowrl_kb.kb.nodes import Node
 
@@ -46,7 +46,8 @@ def tested(node: Node, asked: Asked) -> tuple[Comparison, dict[str, float]]:
 def _at(node: Node, asked: Asked) -> list[Fingerprint]:
     """The slot's updates at the object, one for each number of candidates."""
     hyper, (slot, name, there, counts) = laboratory_hyper(node), asked
-    at = (name, lambda scene, path: there(scene, path))
+    # A fingerprint at an object must not be found again under an older formula of it.
+    at = (f"{name} {modules_hash(exact, oracles, resting)}", lambda scene, path: there(scene, path))
     return [subject.fingerprint(node, slot, hyper={**hyper, "candidates": k}, at=at) for k in _counts(node, counts)]
 
 

@@ -21,7 +21,17 @@ from flowrl_kb.kb.verdicts import SCHEMA
 def code_hash(*names: str, more: tuple[ModuleType, ...] = ()) -> str:
     """16 hex digits of all code that certificates of the named published modules (and `more`) depend on."""
     parts = [subject.code_hash(), *(subject.code_hash(name) for name in names)]
-    return _digest(*parts, *(subject.code_of(Path(module.__file__)) for module in (compare, moments, *more)))
+    return _digest(*parts, *_codes(compare, moments, *more))
+
+
+@cache
+def modules_hash(*modules: ModuleType) -> str:
+    """16 hex digits of what modules compute: comments and layout leave it as it is."""
+    return _digest(*_codes(*modules))
+
+
+def _codes(*modules: ModuleType) -> list[str]:
+    return [subject.code_of(Path(module.__file__)) for module in modules]
 
 
 def _digest(*texts: str) -> str:
@@ -33,12 +43,8 @@ def made_from(*updates: Fingerprint | None, more: tuple[ModuleType, ...] = ()) -
 
     Code may change and leave all of this as it is; then the verdict stands (see `kept`).
     """
-    return " ".join([*("-" if made is None else made.identity[:16] for made in updates), _judge(*more)])
-
-
-@cache
-def _judge(*more: ModuleType) -> str:
-    return _digest(*(subject.code_of(Path(module.__file__)) for module in (compare, moments, *more)))
+    programs = ("-" if made is None else made.identity[:16] for made in updates)
+    return " ".join([*programs, modules_hash(compare, moments, *more)])
 
 
 def path(kb: KB) -> Path:
