@@ -17,7 +17,8 @@ OPEN = {(reason.finding, reason.subject) for reason in KB.reasons.values()}
 
 
 def test_a_method_without_a_certificate_is_open_for_a_stated_reason():
-    assert {("not certified", name) for name in set(KB.cards) - set(CERTIFIED)} <= OPEN
+    inside = {card.id for card in KB.cards.values() if not card.scope}  # a boundary card states why on itself
+    assert {("not certified", name) for name in inside - set(CERTIFIED)} <= OPEN
 
 
 @pytest.mark.parametrize("name", CERTIFIED)
