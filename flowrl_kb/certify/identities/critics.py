@@ -51,7 +51,7 @@ def in_sample_backup() -> tuple[float, float]:
     return worst, min(p.gap(push(loss, False), closed) for loss in losses)
 
 
-@identity(tolerance=1e-4)
+@identity()
 def one_state_value() -> tuple[float, float]:
     """The joint minimiser over five states is, at each state, the root of the mean slope, whatever the states weigh.
 
