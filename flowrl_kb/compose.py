@@ -58,7 +58,7 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     Errors: UserError for a value without an executable part or a missing hyper-parameter.
     """
     hyper = {**hyper, "temperature_control": cell["temperature-control"]}
-    losses = {"actor": actor_loss(cell, hyper)}
+    losses = {} if cell["policy"] == "flat" else {"actor": actor_loss(cell, hyper)}
     guided = cell["route"] == "inference-guidance"
     if guided:
         hyper = {**hyper, "guiding": _guiding(cell, hyper)}
@@ -95,7 +95,8 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     if of_behaviour or (reads_behaviour and to_clone):
         losses["behaviour"] = _cloning(cell)
         trains["behaviour"] = "field"
-    made = Method(name, trains, losses, act, rewriting(cell, hyper))
+    generate = act if cell["policy"] == "flat" else None  # samples of the flat law are no actions of anybody
+    made = Method(name, trains, losses, act, rewriting(cell, hyper), generate)
     if cell["space"] in steering.BESIDE:
         return _steered(made, bind(steering.steering, hyper)(cell["space"]))
     return made
@@ -172,7 +173,9 @@ def published(name: str, hyper: Hyper) -> Method:
         if error.name != path:
             raise
         raise UserError(f"{name}: found no published losses ({path})") from None
-    losses = {what: bind(getattr(module, f"{what}_loss"), hyper) for what in module.TRAINS}
+    losses = {
+        what: bind(getattr(module, f"{what}_loss"), hyper) for what, kind in module.TRAINS.items() if kind != "flat"
+    }
     rewrite = bind(module.rewrite, hyper) if hasattr(module, "rewrite") else None
     generate = bind(module.generate, hyper) if hasattr(module, "generate") else None
     return Method(name, dict(module.TRAINS), losses, bind(module.act, hyper), rewrite, generate)

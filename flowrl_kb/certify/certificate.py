@@ -123,8 +123,8 @@ def certify(kb: KB, node: Node, mutate: bool = True, stored: Mapping[str, Rows] 
     known = {slot: kept(stored["certificates"], _key(node, slot, *both[slot])) for slot in both}
     mutants = {slot: prepared(kb, node, slot) if mutate else [] for slot in both}
     new = {slot: _unmeasured(both[slot][0], mutants[slot], stored["mutations"]) for slot in both}
-    to_fill = ([*(() if known[slot] and not new[slot] else both[slot]), *new[slot]] for slot in both)
-    fill(chain.from_iterable(to_fill), LOOKS[0])
+    fill(chain.from_iterable(both[slot] for slot in both if new[slot] or not known[slot]), LOOKS[1])
+    fill(chain.from_iterable(new.values()), LOOKS[0])
     for slot, (published, composed) in both.items():
         rows = subject.rows(method, slot)
         found = mutation_test(published, mutants[slot], rows, stored["mutations"])

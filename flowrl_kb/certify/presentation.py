@@ -100,6 +100,10 @@ def policy(setting: Setting, mixture: Mixture, trained=None, exact=None) -> obje
         drawn = (setting.sampler, setting.min_std, setting.box)
         return Field(net, path, grid(setting.path), setting.dim, "eps", *drawn, noise=noise)
 
+    if setting.policy == "flat":
+        drawn = (lab_path(setting.path), grid(setting.path), setting.dim, "eps")
+        return Field(lambda x, t, s: jnp.zeros_like(x), *drawn, setting.sampler, setting.min_std, setting.box)
+
     def centre(s: Array) -> Array:
         return jnp.sum(jnp.exp(mixture.log_weight)[:, None] * lab.means(mixture, s), axis=-2)
 

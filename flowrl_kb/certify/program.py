@@ -15,8 +15,11 @@ from flowrl_kb.parts.types import Array, Key
 
 CHUNK, WIDTH = 64, 4
 """Replicates computed by one call, and how many of them side by side."""
-COMPILER = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
+THOROUGH = {"xla_backend_optimization_level": 1}
 """Less compile time than with the default options, and no slower at these sizes."""
+QUICK = {**THOROUGH, "xla_cpu_use_fusion_emitters": False}
+"""A third less compile time, and a fifth more time to run: for programs that run FEW times or less."""
+FEW = 4
 
 
 class Program:
@@ -27,6 +30,7 @@ class Program:
 
     def __init__(self, build: Callable[[], Callable], scenes: Scenario):
         self._build, self._scenes = build, scenes
+        self._compiled: jax.stages.Compiled | None = None
 
     @cached_property
     def _lowered(self) -> jax.stages.Lowered:
@@ -36,7 +40,7 @@ class Program:
             return jax.lax.map(lambda key: jax.vmap(lambda scene: one(scene, key))(scenes), keys, batch_size=WIDTH)
 
         # Unused arguments are kept, because without them a loss of the critic and one of its target have one text.
-        made = jax.jit(chunk, compiler_options=COMPILER, keep_unused=True)
+        made = jax.jit(chunk, keep_unused=True)
         return made.lower(jax.random.split(jax.random.key(0), CHUNK), self._scenes)
 
     @cached_property
@@ -44,14 +48,12 @@ class Program:
         """Hex digits of the lowered program and of the library that runs it: renaming keeps it, other sums do not."""
         return hashlib.sha256((version("jaxlib") + self._lowered.as_text()).encode()).hexdigest()
 
-    @cached_property
-    def _compiled(self) -> jax.stages.Compiled:
-        return self._lowered.compile()
-
-    def compile(self) -> None:
-        """Compile now."""
-        _ = self._compiled
+    def compile(self, calls: int = FEW + 1) -> None:
+        """Compile now, unless that was done before, for so many calls."""
+        if self._compiled is None:
+            self._compiled = self._lowered.compile(compiler_options=QUICK if calls <= FEW else THOROUGH)
 
     def __call__(self, key: Key, scenes: Scenario) -> np.ndarray:
         """CHUNK replicates in each scenario, (scenarios, CHUNK, B, M)."""
+        self.compile()
         return np.asarray(self._compiled(jax.random.split(key, CHUNK), scenes)).swapaxes(0, 1)

@@ -30,6 +30,7 @@ HYPER = {
     "backup_of": 4,
     "baseline_of": 4,
     "entropy_samples": 32,
+    "mixture_rounds": 10,
     "density_noises": 8,
     "step_samples": 4,
     "clip": 0.2,
@@ -178,6 +179,7 @@ def code_hash(*published: str) -> str:
     return digest.hexdigest()[:16]
 
 
+@cache
 def code_of(file: Path) -> str:
     """What a module computes: its syntax tree without docstrings, comments and layout."""
     tree = ast.parse(file.read_text(encoding="utf-8"))

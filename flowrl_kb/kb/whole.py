@@ -12,6 +12,7 @@ from flowrl_kb.kb.schema import SLOTS, UNKNOWN
 
 if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
+    from flowrl_kb.kb.schema import Card
 
 State = Literal["same", "different", "open"]
 LAW = "same-executed-law"
@@ -36,12 +37,18 @@ class Whole(NamedTuple):
     about: str = "published"
 
 
+def _always(card: Card) -> set[str]:
+    """Slots that no card has to name: acting, and the actor where there is one."""
+    policy = card.coordinates.get("policy")
+    return {"acting"} if policy and policy.value == "flat" else {"acting", "actor"}
+
+
 def _trained(kb: KB) -> dict[str, frozenset[str]]:
     certified: dict[str, set[str]] = {}
     for c in kb.verdicts.certificates:
         certified.setdefault(c.method, set()).add(c.slot)
     return {
-        card.id: frozenset({"actor", "acting", *(certified.get(card.id, set()) | card.losses.keys()) & set(SLOTS)})
+        card.id: frozenset({*_always(card), *(certified.get(card.id, set()) | card.losses.keys()) & set(SLOTS)})
         for card in kb.cards.values()
     }
 

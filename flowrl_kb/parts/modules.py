@@ -29,6 +29,10 @@ def mish(x: Array) -> Array:
     return x * (n / (n + 2.0))
 
 
+ACTIVATIONS = {"mish": mish, "relu": nn.relu, "gelu": nn.gelu, "elu": nn.elu, "tanh": nn.tanh}
+"""Between layers, by name."""
+
+
 class Perceptron(nn.Module):
     """A perceptron whose first layer adds the products of its inputs; inputs (..., n) broadcast against each other.
 
@@ -38,6 +42,7 @@ class Perceptron(nn.Module):
     hidden: Sequence[int]
     out: int
     last: float = 1.0
+    activation: str = "mish"
 
     @nn.compact
     def __call__(self, inputs: Mapping[str, Array]) -> Array:
@@ -47,8 +52,9 @@ class Perceptron(nn.Module):
         for (name, x), end in zip(inputs.items(), ends, strict=True):
             rows = first[end - x.shape[-1] : end]
             h = h + x @ self.param(name, lambda _, rows=rows: rows)
+        active = ACTIVATIONS[self.activation]
         for kernel in rest:
-            h = nn.Dense(kernel.shape[1], kernel_init=lambda *_, kernel=kernel: kernel)(mish(h))
+            h = nn.Dense(kernel.shape[1], kernel_init=lambda *_, kernel=kernel: kernel)(active(h))
         return h
 
     def _kernels(self, widths: Sequence[int]) -> list[Array]:
@@ -75,12 +81,13 @@ class Critics(nn.Module):
     hidden: Sequence[int]
     out: int
     last: float = 1.0
+    activation: str = "mish"
 
     @nn.compact
     def __call__(self, inputs: Mapping[str, Array]) -> Array:
         own = {"variable_axes": {"params": 0}, "split_rngs": {"params": True}}
         each = nn.vmap(Perceptron, in_axes=None, axis_size=self.heads, **own)
-        return each(self.hidden, self.out, self.last)(inputs)
+        return each(self.hidden, self.out, self.last, self.activation)(inputs)
 
 
 class Gaussian(nn.Module):
@@ -89,15 +96,24 @@ class Gaussian(nn.Module):
     hidden: Sequence[int]
     d: int
     state_std: bool
+    activation: str = "mish"
 
     @nn.compact
     def __call__(self, inputs: Mapping[str, Array]) -> tuple[Array, Array]:
-        out = Perceptron(self.hidden, (1 + self.state_std) * self.d, 0.01)(inputs)
+        out = Perceptron(self.hidden, (1 + self.state_std) * self.d, 0.01, self.activation)(inputs)
         if self.state_std:
             mean, log_std = jnp.split(out, 2, axis=-1)
         else:
             mean, log_std = out, self.param("log_std", nn.initializers.constant(-0.5), (self.d,))
         return mean, jnp.broadcast_to(jnp.clip(log_std, *LOG_STD), mean.shape)
+
+
+class Nothing(nn.Module):
+    """No parameters."""
+
+    @nn.compact
+    def __call__(self, inputs: Mapping[str, Array]) -> None:
+        return None
 
 
 class Scalar(nn.Module):

@@ -14,7 +14,7 @@ from flax import linen as nn
 from flowrl_kb.errors import unknown
 from flowrl_kb.parts import policy
 from flowrl_kb.parts import prediction as predictions
-from flowrl_kb.parts.modules import Critics, Gaussian, Perceptron, Scalar
+from flowrl_kb.parts.modules import Critics, Gaussian, Nothing, Perceptron, Scalar
 from flowrl_kb.parts.path import coefficients
 from flowrl_kb.parts.types import Array, Key, Path
 
@@ -42,7 +42,7 @@ class Shape(NamedTuple):
     actions only) is the half-width inside which there are data: beyond it critics fall as -|a|^2 / 2, as the rewards
     of bandits do; a free network would extrapolate upwards somewhere. `waves` are angular frequencies whose sines and
     cosines of each action coordinate join the network's input, for laws that are much narrower than the unit box. A
-    categorical critic has `atoms` that evenly fill `support`.
+    categorical critic has `atoms` that evenly fill `support`. `activation` is one of `modules.ACTIVATIONS`.
     """
 
     ds: int
@@ -65,6 +65,7 @@ class Shape(NamedTuple):
     waves: tuple[float, ...] = ()
     atoms: int = 1
     support: tuple[float, float] = (0.0, 0.0)
+    activation: str = "mish"
 
 
 def embed(t: Array) -> Array:
@@ -99,6 +100,12 @@ def _field(net: Net, p: Shape) -> policy.Field:
         return out if p.reach is None else out + _gaussian_guess(p, x, t)
 
     return policy.Field(output, p.path, p.grid, p.d, p.prediction, p.sampler, p.min_std, p.box, p.mixing, p.noise_level)
+
+
+def _flat(net: Net, p: Shape) -> policy.Field:
+    """The field of no law in particular, whose score is zero: what an energy moves where no actor is trained."""
+    drawn = (p.path, p.grid, p.d, "eps", p.sampler, p.min_std, p.box)
+    return policy.Field(lambda x, t, s: jnp.zeros_like(x), *drawn)
 
 
 def _noisy_field(net: Net, p: Shape) -> policy.Field:
@@ -165,17 +172,22 @@ def _categorical_critic(net: Net, p: Shape) -> tuple[Callable, Callable]:
     return mean, logits
 
 
-def _step_critic(net: Net, p: Shape) -> Callable:
-    """Heads of (s, x, t); where actions are unbounded they fall as those of critics do, outside twice the reach."""
+def _noisy_value(net: Net, p: Shape) -> Callable:
+    """Values of (x, t, s); where actions are unbounded they fall as those of critics do, outside twice the reach."""
 
-    def heads(s: Array, x: Array, t: Array) -> Array:
+    def value(x: Array, t: Array, s: Array) -> Array:
         t = jnp.asarray(t)
         x = x / jnp.sqrt(p.path.alpha(t) ** 2 + p.path.sigma(t) ** 2)[..., None]
         inside = x if p.reach is None else jnp.clip(x, -2.0 * p.reach, 2.0 * p.reach)
         out = net({"x": features(inside, p.waves), "t": embed(t), "s": s})[..., 0]
         return out - 0.5 * jnp.sum(jnp.square(x) - jnp.square(inside), axis=-1)
 
-    return heads
+    return value
+
+
+def _step_critic(net: Net, p: Shape) -> Callable:
+    value = _noisy_value(net, p)
+    return lambda s, x, t: value(x, t, s)
 
 
 class Kind(NamedTuple):
@@ -186,28 +198,31 @@ class Kind(NamedTuple):
     bind: Callable[[Net, Shape], Any]
 
 
+def _one(p: Shape, out: int, last: float = 1.0) -> Perceptron:
+    return Perceptron(tuple(p.hidden), out, last, p.activation)
+
+
+def _several(p: Shape, out: int, heads: int | None = None, last: float = 1.0) -> Critics:
+    return Critics(heads or p.heads, tuple(p.hidden), out, last, p.activation)
+
+
 KINDS: dict[str, Kind] = {
-    "field": Kind(lambda p: Perceptron(tuple(p.hidden), p.d, 0.1), "xts", _field),
-    "noisy-field": Kind(lambda p: Critics(2, tuple(p.hidden), p.d, 0.1), "xts", _noisy_field),
-    "map": Kind(lambda p: Perceptron(tuple(p.hidden), p.d), "zs", _map),
+    "field": Kind(lambda p: _one(p, p.d, 0.1), "xts", _field),
+    "noisy-field": Kind(lambda p: _several(p, p.d, 2, 0.1), "xts", _noisy_field),
+    "flat": Kind(lambda p: Nothing(), "", _flat),
+    "map": Kind(lambda p: _one(p, p.d), "zs", _map),
     "gaussian": Kind(
-        lambda p: Gaussian(tuple(p.hidden), p.d, p.state_std),
+        lambda p: Gaussian(tuple(p.hidden), p.d, p.state_std, p.activation),
         "s",
         lambda net, p: policy.Gaussian(lambda s: net({"s": s}), p.d, p.squash),
     ),
-    "deterministic": Kind(lambda p: Perceptron(tuple(p.hidden), p.d, 0.1), "s", _deterministic),
-    "critic": Kind(
-        lambda p: Critics(p.heads, tuple(p.hidden), 1), "sa", lambda net, p: lambda s, a: _heads(net, p, s, a)[..., 0]
-    ),
-    "gaussian-critic": Kind(lambda p: Critics(p.heads, tuple(p.hidden), 2), "sa", _gaussian_critic),
-    "categorical-critic": Kind(lambda p: Critics(p.heads, tuple(p.hidden), p.atoms), "sa", _categorical_critic),
-    "step-critic": Kind(lambda p: Critics(p.heads, tuple(p.hidden), 1), "xts", _step_critic),
-    "value": Kind(lambda p: Perceptron(tuple(p.hidden), 1), "s", lambda net, p: lambda s: net({"s": s})[..., 0]),
-    "energy": Kind(
-        lambda p: Perceptron(tuple(p.hidden), 1, 0.1),
-        "xts",
-        lambda net, p: lambda x, t, s: _noisy(net, p, x, jnp.asarray(t), s)[..., 0],
-    ),
+    "deterministic": Kind(lambda p: _one(p, p.d, 0.1), "s", _deterministic),
+    "critic": Kind(lambda p: _several(p, 1), "sa", lambda net, p: lambda s, a: _heads(net, p, s, a)[..., 0]),
+    "gaussian-critic": Kind(lambda p: _several(p, 2), "sa", _gaussian_critic),
+    "categorical-critic": Kind(lambda p: _several(p, p.atoms), "sa", _categorical_critic),
+    "step-critic": Kind(lambda p: _several(p, 1), "xts", _step_critic),
+    "value": Kind(lambda p: _one(p, 1), "s", lambda net, p: lambda s: net({"s": s})[..., 0]),
+    "energy": Kind(lambda p: _one(p, 1, 0.1), "xts", _noisy_value),
     "scalar": Kind(lambda p: Scalar(p.scalar), "", lambda net, p: net({})),
 }
 """Inputs by letter: noisy action x, time t, state s, noise z, action a."""
@@ -224,7 +239,7 @@ def build(kind: str, shape: Shape, key: Key) -> Params:
     made, wide = _kind(kind), shape.d * (1 + 2 * len(shape.waves))
     sizes = {"x": wide, "z": wide, "a": wide, "t": 2 * FREQUENCIES.size, "s": shape.ds}
     inputs = {name: jax.ShapeDtypeStruct((sizes[name],), jnp.float32) for name in made.inputs}
-    return made.module(shape).lazy_init(key, inputs)["params"]
+    return made.module(shape).lazy_init(key, inputs).get("params", {})
 
 
 def bind(kind: str, params: Params, shape: Shape) -> Any:

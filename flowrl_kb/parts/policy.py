@@ -160,5 +160,5 @@ class Deterministic:
         return jnp.broadcast_to(a, (*lead, *a.shape))
 
 
-KINDS = {"field": Field, "map": Map, "gaussian": Gaussian, "deterministic": Deterministic}
+KINDS = {"field": Field, "flat": Field, "map": Map, "gaussian": Gaussian, "deterministic": Deterministic}
 """Policy class of each value of the axis."""

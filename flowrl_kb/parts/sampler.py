@@ -121,6 +121,19 @@ def flow_sde(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, A
     return mean, jnp.sqrt(variance)
 
 
+def langevin(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]:
+    """Unadjusted Langevin step in the law of one noise level: mean = x + eta score(x, t) / 2, std = sqrt(eta).
+
+    eta = min_std^2 (sigma_t / sigma_last)^2, sigma_last that of the least noisy level. Also called annealed Langevin
+    dynamics. Not to be confused with `euler-maruyama`, whose drift takes the law from one level to the next. Source:
+    Song and Ermon 2019 (1907.05600), Algorithm 1; NC-LQL (2602.07873).
+    """
+    t = jnp.broadcast_to(field.grid[k], x.shape[:-1])
+    sigma, last = field.path.sigma(field.grid[k]), field.path.sigma(field.grid[-2])
+    std = field.min_std * sigma / last
+    return x + 0.5 * std**2 * field.score(x, t, s), std
+
+
 def coupled_euler(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]:
     """Alternating Euler steps of two copies (z, y) of the action, which are then mixed; `undone` inverts the chain.
 
@@ -153,7 +166,12 @@ def undone(field: FieldPolicy, x: Array, s: Array) -> Array:
 
 
 def start(field: FieldPolicy, z: Array) -> Array:
-    """Unit noise z, scaled to the first grid level where that exceeds one (variance-exploding paths)."""
+    """Unit noise z, scaled to the first grid level where that exceeds one (variance-exploding paths).
+
+    Langevin chains start at uniform actions in [-1, 1], or in the box: the distribution function of z, stretched.
+    """
+    if field.sampler == "langevin":
+        return (1.0 if field.box is None else field.box) * jax.lax.erf(z / jnp.sqrt(2.0))
     return z * jnp.maximum(field.path.sigma(field.grid[0]), 1.0)
 
 

@@ -62,7 +62,20 @@ def _clustered(a: Array, key: Key, components: int, rounds: int = 20) -> Array:
     return assign(jax.lax.scan(refine, centres, length=rounds)[0])
 
 
-def _mixture_entropy(a: Array, key: Key, components: int, rounds: int = 100, tolerance: float = 1e-3) -> Array:
+def _gaussian(a: Array, mean: Array, covariance: Array) -> Array:
+    """log N(a; mean, covariance) (N,) of a (N, d), by elimination: LAPACK is slow on many small matrices."""
+    total = jnp.zeros(a.shape[0])
+    a = a - mean
+    for j in range(a.shape[1]):
+        pivot = covariance[j, j]
+        total = total - 0.5 * (jnp.square(a[:, j]) / pivot + jnp.log(2 * jnp.pi * pivot))
+        factor = covariance[:, j] / pivot
+        a = a - a[:, j, None] * factor
+        covariance = covariance - jnp.outer(factor, covariance[j])
+    return total
+
+
+def _mixture_entropy(a: Array, key: Key, components: int, rounds: int, tolerance: float = 1e-3) -> Array:
     """Entropy sum_k w_k (log det(2 pi e S_k) / 2 - log w_k) of a Gaussian mixture fitted to a (N, d) by EM.
 
     An upper bound of the mixture's entropy. EM starts from k-means and rests once a round gains less than `tolerance`
@@ -80,7 +93,7 @@ def _mixture_entropy(a: Array, key: Key, components: int, rounds: int = 100, tol
 
     def round_(state, _):
         (weights, means, covariances), before, resting = state
-        log_p = jax.vmap(lambda m, c: jax.scipy.stats.multivariate_normal.logpdf(a, m, c))(means, covariances)
+        log_p = jax.vmap(_gaussian, (None, 0, 0))(a, means, covariances)
         log_p = log_p + jnp.log(weights)[:, None]
         level = jnp.mean(jax.nn.logsumexp(log_p, axis=0))
         new = jax.tree.map(lambda x, y: jnp.where(resting, x, y), state[0], fit(jax.nn.softmax(log_p, axis=0)))
@@ -92,7 +105,9 @@ def _mixture_entropy(a: Array, key: Key, components: int, rounds: int = 100, tol
     return jnp.sum(weights * (0.5 * log_det - jnp.log(weights)))
 
 
-def noise(*, target_entropy, entropy_samples, mixture_components=3, noise_std=0.0, box=None) -> dict[str, Loss]:
+def noise(
+    *, target_entropy, entropy_samples, mixture_components=3, mixture_rounds=100, noise_std=0.0, box=None
+) -> dict[str, Loss]:
     """log alpha (H_mixture - H), H = target_entropy per action dimension; alpha scales acting noise. Source: DACER.
 
     H_mixture is the entropy of executed actions, acting noise included.
@@ -103,7 +118,8 @@ def noise(*, target_entropy, entropy_samples, mixture_components=3, noise_std=0.
         a = models.actor.sample(k_sample, batch.s, (entropy_samples,))
         a = perturbed(models, a, k_noise, noise_std, scaled=True)
         a = a if box is None else jnp.clip(a, -box, box)
-        of_state = jax.vmap(partial(_mixture_entropy, components=mixture_components), in_axes=(1, 0))
+        of_one = partial(_mixture_entropy, components=mixture_components, rounds=mixture_rounds)
+        of_state = jax.vmap(of_one, in_axes=(1, 0))
         entropy = jax.lax.stop_gradient(jnp.mean(of_state(a, jax.random.split(k_fit, a.shape[1]))))
         return models.log_temperature * (entropy - target_entropy * models.actor.dim), {"entropy": entropy}
 

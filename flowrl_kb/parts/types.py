@@ -141,7 +141,7 @@ Loss = Callable[..., tuple[Array, Metrics]]
 class Method(NamedTuple):
     """What can be run or certified: losses by the name of the object each trains, and the acting rule.
 
-    `trains` maps each trained object to its kind (field, noisy-field, map, gaussian, deterministic, critic,
+    `trains` maps each trained object to its kind (field, noisy-field, flat, map, gaussian, deterministic, critic,
     gaussian-critic, categorical-critic, step-critic, value, energy, scalar); `act(models, s, key)` returns one executed
     action for each state; `rewrite(models, batch, key)` what the data loop writes in the place of `batch.stored` after
     an update (None: it leaves stored actions alone); `generate(models, s, key)` one action of the generator for each

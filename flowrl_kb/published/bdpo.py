@@ -56,6 +56,13 @@ def roll(field, behaviour, s, key):
     return x, total
 
 
+def spread(heads):
+    """Standard deviation over heads (H, ...), with gradient zero where they agree; that of the library is NaN there."""
+    variance = jnp.var(heads, axis=0)
+    apart = variance > 0.0
+    return jnp.where(apart, jnp.sqrt(jnp.where(apart, variance, 1.0)), 0.0)
+
+
 def one_step(field, models, batch, key, step_samples, pessimism):
     """A data action noised to x_n, n ~ U{1..N}, and the value and the KL of one step of `field`.
 
@@ -72,7 +79,7 @@ def one_step(field, models, batch, key, step_samples, pessimism):
     s, level = (jnp.broadcast_to(v, (step_samples, *v.shape)) for v in (batch.s, levels[n - 1]))
     heads = jnp.where(n > 1, models.target_step_critic(s, after, level), models.target_critic(s, after))
     each = jnp.mean(heads, axis=1)
-    bound = jnp.mean(each, axis=0) - pessimism * jnp.std(each, axis=0)
+    bound = jnp.mean(each, axis=0) - pessimism * spread(each)
     return x, n, bound, penalty(field, noise, models.behaviour.eps(x, levels[n], batch.s), n)
 
 

@@ -92,11 +92,28 @@ def k_means(x, key, components):
     return members(jax.lax.fori_loop(0, 20, move, centres))
 
 
-def mixture_entropy(x, key, components):
+def chain_rule(away, spread):
+    """log N(away; 0, spread) (N, K) of away (N, K, d) and spreads (K, d, d), each coordinate given the earlier ones.
+
+    The library's inverse makes a call for each small matrix, which takes half of the time of a fit.
+    """
+    total, inverse = 0.0, jnp.zeros((spread.shape[0], 0, 0))
+    for j in range(spread.shape[-1]):
+        slope = jnp.einsum("kab,kb->ka", inverse, spread[:, :j, j])
+        left = spread[:, j, j] - jnp.sum(slope * spread[:, :j, j], axis=1)
+        gap = away[..., j] - jnp.sum(slope * away[..., :j], axis=-1)
+        total = total - 0.5 * (gap**2 / left + jnp.log(2.0 * jnp.pi * left))
+        border = jnp.concatenate([-slope, jnp.ones_like(left)[:, None]], axis=1)
+        grown = jnp.pad(inverse, ((0, 0), (0, 1), (0, 1)))
+        inverse = grown + border[:, :, None] * border[:, None, :] / left[:, None, None]
+    return total
+
+
+def mixture_entropy(x, key, components, rounds):
     """Entropy of samples x (N, d) by a Gaussian mixture: -sum_k w_k log w_k + sum_k w_k log det(2 pi e S_k) / 2.
 
-    Expectation-maximisation from k-means, ended where a round gains less than 1e-3 in mean log-likelihood or after 100
-    rounds. Source: eq. 11-13; official estimate_entropy, whose mixture is scikit-learn's with its default settings.
+    Expectation-maximisation from k-means, ended where a round gains less than 1e-3 in mean log-likelihood or after
+    `rounds`. Source: eq. 11-13; official estimate_entropy, whose mixture is scikit-learn's with its default settings.
     """
     d = x.shape[1]
 
@@ -109,21 +126,18 @@ def mixture_entropy(x, key, components):
 
     def round_(state):
         i, (share, mean, spread), before, _ = state
-        away = x[:, None] - mean
-        distance = jnp.einsum("nki,kij,nkj->nk", away, jnp.linalg.inv(spread), away)
-        log_det = jnp.linalg.slogdet(2.0 * jnp.pi * spread)[1]
-        joint = jnp.log(share) - 0.5 * (distance + log_det)
+        joint = jnp.log(share) + chain_rule(x[:, None] - mean, spread)
         return i + 1, maximise(jax.nn.softmax(joint, axis=1)), jnp.mean(jax.nn.logsumexp(joint, axis=1)), before
 
     begin = (0, maximise(k_means(x, key, components)), -jnp.inf, -jnp.inf)
-    going = lambda state: (state[0] < 2) | ((jnp.abs(state[2] - state[3]) >= 1e-3) & (state[0] < 100))  # noqa: E731
+    going = lambda state: (state[0] < 2) | ((jnp.abs(state[2] - state[3]) >= 1e-3) & (state[0] < rounds))  # noqa: E731
     share, _, spread = jax.lax.while_loop(going, round_, begin)[1]
     log_det = jnp.linalg.slogdet(spread)[1] + d * (1.0 + jnp.log(2.0 * jnp.pi))
     return jnp.sum(share * (0.5 * log_det - jnp.log(share)))
 
 
 def log_temperature_loss(
-    models, batch, key, *, target_entropy, entropy_samples, mixture_components, noise_std, box=None
+    models, batch, key, *, target_entropy, entropy_samples, mixture_components, mixture_rounds, noise_std, box=None
 ):
     """L = log alpha (H - Hbar), H the mixture entropy of executed actions, Hbar = d target_entropy. Source: eq. 14.
 
@@ -133,7 +147,8 @@ def log_temperature_loss(
     s = jnp.broadcast_to(batch.s[:, None], (batch.s.shape[0], entropy_samples, batch.s.shape[1]))
     a = noised(diffuse(models.actor, s, k_chain), k_noise, models.log_temperature, noise_std, box)
     fits = jax.random.split(k_fit, a.shape[0])
-    entropy = jax.lax.stop_gradient(jnp.mean(jax.vmap(lambda x, k: mixture_entropy(x, k, mixture_components))(a, fits)))
+    entropies = jax.vmap(lambda x, k: mixture_entropy(x, k, mixture_components, mixture_rounds))(a, fits)
+    entropy = jax.lax.stop_gradient(jnp.mean(entropies))
     return models.log_temperature * (entropy - models.actor.dim * target_entropy), {"entropy": entropy}
 
 

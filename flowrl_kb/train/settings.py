@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import yaml
 
 from flowrl_kb.errors import UserError, unknown
 from flowrl_kb.parts import path as paths
+from flowrl_kb.parts.modules import ACTIVATIONS
 from flowrl_kb.parts.networks import Shape
 from flowrl_kb.parts.steering import BESIDE
 from flowrl_kb.parts.types import Array, Path
@@ -23,6 +25,7 @@ TRAINING: dict[str, Any] = {
     "gradient_norm": None,
     "decay_steps": None,
     "hidden": (256, 256, 256),
+    "activation": "mish",
     "heads": 2,
     "reward_scale": 1.0,
     "critic": "learned",
@@ -40,11 +43,12 @@ TRAINING: dict[str, Any] = {
 """Defaults of everything about training that a card may leave open."""
 
 OBJECTS = ("actor", "critic", "step_critic", "value", "behaviour", "energy")
-PER_OBJECT = ("learning_rate", "target_rate", "hidden", "gradient_norm", "every")
+PER_OBJECT = ("learning_rate", "target_rate", "hidden", "activation", "gradient_norm", "every")
 """Settings that may be given for one trained object, by prefix: `critic_learning_rate`."""
 
 BANDIT = {
     "hidden": (64, 64),
+    "activation": "mish",
     "batch": 128,
     "learning_rate": 3e-3,
     "actor_every": 1,
@@ -53,6 +57,8 @@ BANDIT = {
 }
 AT_MOST = {"candidates": 64, "best_of": 8, "backup_of": 8, "log_temperature_every": 100, "log_temperature_start": 0.0}
 AT_LEAST = {"steps": 20}
+LANGEVIN = {"steps": 100, "min_std": 0.003}
+"""No walls stop a step on a bandit: NC-LQL's own, of deviation one at the noisiest level, leave every neighbourhood."""
 EVALUATIONS = 4096
 """The bandit preset: small networks, fewer candidates, one temperature that suits rewards of order one.
 
@@ -133,6 +139,9 @@ def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:
             raise UserError(f"--set {name}: found {value!r}, expected a number above zero")
         if name == "critic" and value not in ("learned", "exact"):
             raise UserError(f"--set critic: found {value!r}, expected learned or exact")
+        if name == "activation" or name.endswith("_activation"):
+            if value not in ACTIVATIONS:
+                raise unknown("activation", str(value), ACTIVATIONS)
         if name == "hidden" or name.endswith("_hidden"):
             value = (value,) if isinstance(value, int) else value
             if not isinstance(value, list | tuple) or not all(isinstance(v, int) and v > 0 for v in value):
@@ -163,12 +172,15 @@ def on_bandit(settings: Settings, steps: int) -> Settings:
             if hyper.get(name, least) < least:
                 hyper[name] = least
                 said.append(f"{name} {least}")
+    if settings.coordinates.get("sampler") == "langevin":
+        hyper |= LANGEVIN
+        said += [f"{name} {value}" for name, value in LANGEVIN.items()]
     few = EVALUATIONS // hyper.get("candidates", 1)
     if few < training["batch"]:
         training["batch"] = few
         said = [word for word in said if not word.startswith("batch")] + [f"batch {few}"]
     training |= {"envs": 32, "replay": 16_384, "decay_steps": steps, "waves": WAVES}
-    for name in [n for n in training if n.endswith(("_hidden", "_learning_rate"))]:
+    for name in [n for n in training if n.endswith(("_hidden", "_activation", "_learning_rate"))]:
         del training[name]
     if settings.coordinates.get("source") == "previous" and settings.coordinates.get("policy") == "field":
         # The target moves with the policy. At ten times this rate DPMD loses its spread before its mean has arrived,
@@ -211,6 +223,10 @@ def path_and_grid(coordinates: Mapping[str, str], steps: int, box: float | None)
     kind = coordinates.get("path", "vp")
     if kind == "ve":
         path = paths.ve()
+        if coordinates.get("sampler") == "langevin":
+            levels = jnp.repeat(jnp.geomspace(0.1, 0.001, max(steps // 2, 1)), 2)
+            pick = lambda key, shape: jax.random.choice(key, levels, shape)  # noqa: E731
+            return path._replace(sample_t=pick), jnp.append(levels, 0.0)
         # Levels as in Karras et al. 2022, eq. 5, with rho = 7.
         u = jnp.linspace(3.0 ** (1 / 7), 0.01 ** (1 / 7), steps)
         return path, jnp.concatenate([u**7, jnp.zeros(1)])
@@ -233,7 +249,7 @@ def shapes(settings: Settings, trains: Mapping[str, str], ds: int, d: int, box: 
     reach = None if box is not None else REACH
     waves = tuple(training.get("waves", ()))
     base = Shape(ds, d, tuple(training["hidden"]), training["heads"], box=box, reach=reach, waves=waves)
-    if {"field", "noisy-field", "step-critic"} & set(trains.values()):
+    if {"field", "noisy-field", "flat", "step-critic"} & set(trains.values()):
         path, grid = path_and_grid(cell, int(hyper.get("steps", 10)), box)
         base = base._replace(path=path, grid=grid)
         sampler, prediction = cell.get("sampler", "none"), cell.get("prediction", "none")
@@ -254,6 +270,7 @@ def shapes(settings: Settings, trains: Mapping[str, str], ds: int, d: int, box: 
     return {
         name: base._replace(
             hidden=tuple(training.get(f"{name}_hidden", training["hidden"])),
+            activation=training.get(f"{name}_activation", training.get("activation", "mish")),
             scalar=training.get(f"{name}_start", 0.0),
         )
         for name in trains

@@ -86,7 +86,7 @@ def make(
     """
     fixed = dict(fixed or {})
     names = [name for name in order(method) if name not in fixed]
-    trains = {name: method.trains[name] for name in names}
+    trains = {name: method.trains[name] for name in [*names, *(n for n in method.trains if n not in method.losses)]}
 
     def setting(name: str, what: str, default: Any = None) -> Any:
         return training.get(f"{name}_{what}", training.get(what, default))
@@ -103,14 +103,14 @@ def make(
         return optax.chain(optax.clip_by_global_norm(clip), adam) if clip else adam
 
     optimizers = {name: optimizer(name) for name in names}
-    averaged = [name for name in names if method.trains[name] != "scalar"]
+    averaged = [name for name in trains if trains[name] != "scalar"]
 
     def models(state: State) -> Models:
         return models_of(state, trains, shapes, fixed)
 
     def init(key: Key) -> State:
-        keys = jax.random.split(key, len(names))
-        params = {n: networks.build(trains[n], shapes[n], k) for n, k in zip(names, keys, strict=True)}
+        keys = jax.random.split(key, len(trains))
+        params = {n: networks.build(trains[n], shapes[n], k) for n, k in zip(trains, keys, strict=True)}
         return State(
             params,
             {name: params[name] for name in averaged},

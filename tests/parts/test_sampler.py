@@ -1,5 +1,7 @@
 """Sampler steps against Gaussian conditioning, and chains against known laws."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -59,6 +61,33 @@ def test_variance_exploding_chains_reach_the_law_too():
     field = gaussian_field(path.ve(), 400, "ancestral", top=8.0)
     a = field.sample(jax.random.PRNGKey(1), jnp.zeros((20_000, 1)))
     assert abs(float(a.mean()) - MEAN) < 0.03 and abs(float(a.std()) - STD) < 0.03
+
+
+def test_a_langevin_step_keeps_the_variance_that_its_size_implies():
+    """x' = x - (eta / 2 v) (x - mean) + sqrt(eta) z rests at variance eta / (1 - (1 - eta / 2 v)^2), v that of the law.
+
+    At the last level of the grid eta is min_std^2, at another one it grows with the square of its sigma.
+    """
+    levels, size = jnp.array([0.4, 0.1, 0.0]), 0.2
+    field = gaussian_field(path.ve(), 2, "langevin", min_std=size)
+    field = replace(field, grid=levels)
+    x = jnp.array([1.7])
+    for k, eta in ((0, (size * 4.0) ** 2), (1, size**2)):
+        v = STD**2 + float(levels[k]) ** 2
+        mean, std = field.step(x, k, jnp.zeros(1))
+        np.testing.assert_allclose(mean, MEAN + (1.0 - eta / (2.0 * v)) * (x - MEAN), rtol=1e-5)
+        np.testing.assert_allclose(std**2, eta, rtol=1e-5)
+    many = replace(field, grid=jnp.append(jnp.full(300, 0.1), 0.0))
+    a = many.sample(jax.random.PRNGKey(1), jnp.zeros((20_000, 1)))
+    v = STD**2 + 0.01
+    rest = size**2 / (1.0 - (1.0 - size**2 / (2.0 * v)) ** 2)
+    assert abs(float(a.mean()) - MEAN) < 0.02 and abs(float(a.var()) - rest) < 0.01
+
+
+def test_langevin_chains_start_uniform():
+    field = replace(gaussian_field(path.ve(), 2, "langevin"), box=0.5)
+    x = np.sort(np.asarray(sampler.start(field, jax.random.normal(jax.random.PRNGKey(0), (20_000,)))))
+    assert np.abs(x - np.linspace(-0.5, 0.5, x.size)).max() < 0.01
 
 
 def test_denoised_actions_are_clipped_to_the_box():
