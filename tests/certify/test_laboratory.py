@@ -8,6 +8,7 @@ import pytest
 from flowrl_kb import compose
 from flowrl_kb.certify import laboratory as lab
 from flowrl_kb.certify import presentation, subject
+from flowrl_kb.certify.features import cosine
 from flowrl_kb.kb.load import load
 
 SCENE = lab.scenario(1, 0.5, 1.0)
@@ -30,6 +31,14 @@ def test_the_exact_noise_field_is_the_posterior_mean_by_quadrature(t):
     want = (weight[:, None] * eps).sum(0) / weight.sum()
     got = lab.exact_eps(mixture, path)(x, jnp.array(t), s)
     np.testing.assert_allclose(got, want, atol=2e-3)
+
+
+def test_the_cosine_of_the_features_is_the_cosine():
+    turns = np.linspace(-6.0, 6.0, 4001)
+    found = cosine(jnp.asarray(turns, jnp.float32))
+    np.testing.assert_allclose(found, np.cos(2.0 * np.pi * turns), atol=3e-6)
+    slopes = jax.vmap(jax.grad(cosine))(jnp.asarray(turns + 1e-3, jnp.float32))
+    np.testing.assert_allclose(slopes, -2.0 * np.pi * np.sin(2.0 * np.pi * (turns + 1e-3)), atol=3e-5)
 
 
 def test_draws_follow_the_mixture():

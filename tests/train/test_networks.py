@@ -20,6 +20,22 @@ def test_mish_is_accurate_with_finite_slopes_everywhere():
     assert bool(jnp.all(jnp.isfinite(slopes)))
 
 
+@pytest.mark.parametrize("kind", ["field", "critic", "gaussian", "value"])
+def test_the_chosen_activation_stands_between_the_layers(kind):
+    """With relu and biases at zero twice the input gives twice the output; with mish it does not."""
+    relu = SHAPE._replace(activation="relu")
+    made = networks.build(kind, relu, jax.random.key(0))
+    same = networks.build(kind, SHAPE, jax.random.key(0))
+    assert jax.tree.all(jax.tree.map(np.array_equal, made, same)), "the activation has no parameters"
+    module, inputs = networks.KINDS[kind].module, {"x": 2, "t": 16, "a": 2, "s": 3}
+    points = {k: jnp.full(inputs[k], 0.3) for k in networks.KINDS[kind].inputs}
+    out = lambda shape, c: jnp.ravel(  # noqa: E731
+        jax.tree.leaves(module(shape).apply({"params": made}, {k: c * v for k, v in points.items()}))[0]
+    )
+    np.testing.assert_allclose(out(relu, 2.0), 2.0 * out(relu, 1.0), rtol=1e-5, atol=1e-6)
+    assert not np.allclose(out(SHAPE, 2.0), 2.0 * out(SHAPE, 1.0), rtol=1e-2)
+
+
 def test_first_weights_have_variance_one_over_fan_in_and_biases_are_zero():
     shape = SHAPE._replace(ds=50, hidden=(400, 300))
     params = networks.build("field", shape, jax.random.key(0))
