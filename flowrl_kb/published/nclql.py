@@ -10,8 +10,8 @@ def walk(models, s, key, *, guidance_weight, box):
     """Annealed Langevin steps from uniform actions: a <- a + eta_l w grad_a E(a, l, s) / 2 + sqrt(eta_l) z.
 
     eta_l = min_std^2 (sigma_l / sigma_L)^2, L the least noisy level, w = guidance_weight. The variance-exploding level
-    of a noisy action is its sigma. Source: abstract; peer langevin_dynamics.py without its division of the gradient by
-    its length. s (..., ds); returns (..., d).
+    of a noisy action is its sigma. Source: abstract; official network/nclql.py without its division of the gradient by
+    its length and its cut to the box after every step. s (..., ds); returns (..., d).
     """
     base, half = models.actor, 1.0 if box is None else box
     levels = base.path.sigma(base.grid[:-1])
@@ -33,7 +33,7 @@ def walk(models, s, key, *, guidance_weight, box):
 def critic_loss(models, batch, key, *, discount, guidance_weight, box=None):
     """Double-Q regression on r + gamma min_i Qbar_i(s', a'), a' a walk along the energy being trained.
 
-    Source: peer nclql.py, td_target. batch.s (B, ds).
+    Source: official algorithm/nclql.py, q_td_loss_fn. batch.s (B, ds).
     """
     next_a = walk(models, batch.next_s, key, guidance_weight=guidance_weight, box=box)
     bootstrap = jnp.min(models.target_critic(batch.next_s, next_a), axis=0)
@@ -44,8 +44,8 @@ def critic_loss(models, batch, key, *, discount, guidance_weight, box=None):
 def energy_loss(models, batch, key, *, temperature):
     """E (E(a + sigma z, sigma, s) - mean_i Q_i(s, a) / lambda)^2 on replay actions: the values of noisy actions.
 
-    The peer's noisy values are heads of the critic's own network, which regress on Q and are multiplied by 1 / lambda
-    in the walk. Source: peer nclql.py, perturb_loss_fn. lambda = temperature.
+    In the official code noisy values are heads of the critic's own network, which regress on Q and are multiplied by
+    1 / lambda in the walk. Source: official algorithm/nclql.py, q_t_loss_fn. lambda = temperature.
     """
     k_level, k_noise = jax.random.split(key)
     sigma = models.actor.path.sigma(models.actor.path.sample_t(k_level, batch.a.shape[:-1]))
@@ -55,7 +55,7 @@ def energy_loss(models, batch, key, *, temperature):
 
 
 def act(models, s, key, *, guidance_weight, box=None):
-    """The end of one walk. Source: peer jit_sample_actions with one sample."""
+    """The end of one walk. Source: official get_action with one particle."""
     return walk(models, s, key, guidance_weight=guidance_weight, box=box)
 
 
