@@ -62,6 +62,10 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     guided = cell["route"] == "inference-guidance"
     if guided:
         hyper = {**hyper, "guiding": _guiding(cell, hyper)}
+    act = bind(part("acting", cell["acting"]), hyper)
+    if guided:
+        act = guidance.acting(act, hyper["guiding"])
+    hyper = {**hyper, "act": act}
     of_path = cell["route"] == "pathwise" and cell["space"] == "path"
     if cell["likelihood"] == "noising-ratio":
         hyper["sampled"] = part("likelihood", "noising-ratio")
@@ -79,9 +83,6 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     if cell["intermediate-value"] == "path-value":
         losses |= step_values(cell, hyper)
     losses |= bind(part("temperature-control", cell["temperature-control"]), hyper)()
-    act = bind(part("acting", cell["acting"]), hyper)
-    if guided:
-        act = guidance.acting(act, hyper["guiding"])
     if cell["energy"] != "none":
         losses["energy"] = _energy(cell, hyper)
     trains = {"actor": KIND_BY_SAMPLER.get(cell["sampler"], cell["policy"])}
@@ -134,7 +135,8 @@ def _guiding(cell: Coordinates, hyper: Hyper) -> Callable:
             raise UserError("cell: route=inference-guidance without an energy has an executable part for naive alone")
         guide = bind(guidance.naive, hyper)(part("aggregation", cell["aggregation"]))
     scale = cell["guidance-scale"]
-    return bind(guidance.guiding, hyper)(guide, part("guidance-scale", scale), scale == "velocity")
+    divisor = None if cell["normaliser"] == "none" else part("normaliser", cell["normaliser"])
+    return bind(guidance.guiding, hyper)(guide, part("guidance-scale", scale), scale == "velocity", divisor)
 
 
 def _energy(cell: Coordinates, hyper: Hyper) -> Loss:

@@ -66,17 +66,21 @@ def rank(
     *,
     best_of,
     noise_std=0.0,
+    temperature_control="fixed",
     acting_critic="online",
     acting_aggregation="min",
     acting_steps=None,
     acting_policy="online",
 ) -> Array:
-    """The best of N samples of the actor (or its average) by the smallest (or mean) head, plus noise where listed."""
+    """The best of N samples of the actor (or its average) by the smallest (or mean) head, plus noise where listed.
+
+    The trained scalar multiplies that noise where it drives it.
+    """
     k_sample, k_noise = jax.random.split(key)
     actor = models.target_actor if acting_policy == "target" else models.actor
     a = coarse(actor, acting_steps).sample(k_sample, s, (best_of,))
     best = jnp.argmax(_score(models, s, a, acting_critic, acting_aggregation), axis=0)
-    return perturbed(models, _pick(a, best), k_noise, noise_std)
+    return perturbed(models, _pick(a, best), k_noise, noise_std, temperature_control == "noise")
 
 
 def ascent(

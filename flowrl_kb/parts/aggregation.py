@@ -25,7 +25,10 @@ def min(heads: Array, key: Key) -> tuple[Array, Array]:
 
 def lcb(heads: Array, key: Key, *, pessimism) -> tuple[Array, Array]:
     """The mean minus `pessimism` standard deviations over heads. Also called lower confidence bound."""
-    return jnp.mean(heads, axis=0) - pessimism * jnp.std(heads, axis=0), heads
+    variance = jnp.var(heads, axis=0)
+    # The square root has no finite gradient where all heads agree; there the deviation is at its minimum.
+    deviation = jnp.where(variance == 0.0, 0.0, jnp.sqrt(jnp.where(variance == 0.0, 1.0, variance)))
+    return jnp.mean(heads, axis=0) - pessimism * deviation, heads
 
 
 def mean(heads: Array, key: Key) -> tuple[Array, Array]:

@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from flowrl_kb.parts.types import Models
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+
+from flowrl_kb.parts.types import Array, Key, Models
+
+
+class Executed(NamedTuple):
+    """What the acting rule executes, sampled as a policy is."""
+
+    act: Callable[[Models, Array, Key], Array]
+    models: Models
+
+    def sample(self, key: Key, s: Array, lead: tuple[int, ...] = ()) -> Array:
+        keys = jax.random.split(key, lead)
+        one = lambda k: self.act(self.models, s, k)  # noqa: E731
+        for _ in lead:
+            one = jax.vmap(one)
+        return one(keys)
 
 
 def online(models: Models):
@@ -23,3 +42,8 @@ def old(models: Models):
 def guided(models: Models, *, guiding):
     """The moving average under the guidance with which it acts."""
     return guiding(models).target_actor
+
+
+def acting(models: Models, *, act):
+    """The acting rule, with its selection and its noise."""
+    return Executed(act, models)

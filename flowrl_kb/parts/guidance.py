@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,10 +12,11 @@ import jax.numpy as jnp
 
 from flowrl_kb.parts.path import coefficients
 from flowrl_kb.parts.policy import Field
+from flowrl_kb.parts.sampler import posterior_deviation
 from flowrl_kb.parts.types import Array, Energy, Key, Models
 
 Act = Callable[[Models, Array, Key], Array]
-Scale = Callable[[Array], Array]
+Scale = Callable[[Array, Callable[[], Array]], Array]
 Guide = Callable[[Models], Energy]
 
 
@@ -33,18 +35,28 @@ def naive(aggregation: Callable, *, temperature, actor_critic="online") -> Guide
     return guide
 
 
-def guided(actor: Field, energy: Energy, scale: Scale, guidance_weight: float, drift: bool = False) -> Field:
+def guided(
+    actor: Field,
+    energy: Energy,
+    scale: Scale,
+    guidance_weight: float,
+    drift: bool = False,
+    divisor: Callable | None = None,
+) -> Field:
     """The actor with noise eps_nu - w scale(sigma) grad_x E(x, t, s): at scale sigma the score moves by w grad E.
 
     With `drift`, w x is subtracted as well: on the straight path, with velocity (x - eps) / alpha from noise to action,
-    w times the velocity of the noise -scale(sigma) grad E is added to that of the actor. Also called energy or
-    classifier guidance. Not to be confused with a field that was trained to the shifted noise.
+    w times the velocity of the noise -scale(sigma) grad E is added to that of the actor. `divisor` (axis `normaliser`)
+    is what the gradient is divided by. Also called energy or classifier guidance. Not to be confused with a field that
+    was trained to the shifted noise.
     """
 
     def eps(x: Array, t: Array, s: Array) -> Array:
         t = jnp.broadcast_to(t, x.shape[:-1])
         slope = jax.grad(lambda points: jnp.sum(energy(points, t, s)))(x)
-        noise = actor.eps(x, t, s) - guidance_weight * scale(coefficients(actor.path, t)[1]) * slope
+        slope = slope if divisor is None else slope / divisor(None, None, slope)
+        factor = scale(coefficients(actor.path, t)[1], partial(posterior_deviation, actor, t))
+        noise = actor.eps(x, t, s) - guidance_weight * factor * slope
         return noise - guidance_weight * x if drift else noise
 
     return replace(actor, net=eps, prediction="eps")
@@ -63,13 +75,15 @@ def extrapolated(base: Field, conditioned: Field, guidance_weight: float) -> Fie
     return replace(conditioned, net=eps, prediction="eps")
 
 
-def guiding(guide: Guide, scale: Scale, drift: bool, *, guidance_weight) -> Callable[[Models], Models]:
+def guiding(
+    guide: Guide, scale: Scale, drift: bool, divisor: Callable | None = None, *, guidance_weight
+) -> Callable[[Models], Models]:
     """Models whose actor, and its average, are guided."""
 
     def of(models: Models) -> Models:
         actors = {"actor": models.actor, "target_actor": models.target_actor}
-        shifted = {k: a and guided(a, guide(models), scale, guidance_weight, drift) for k, a in actors.items()}
-        return models._replace(**shifted)
+        made = partial(guided, energy=guide(models), scale=scale, guidance_weight=guidance_weight)
+        return models._replace(**{k: a and made(a, drift=drift, divisor=divisor) for k, a in actors.items()})
 
     return of
 

@@ -35,3 +35,8 @@ def gradient_ratio(q: Array, rest: Array, gradient: Array, density: Array) -> Ar
     """At each action the length of the gradient over that of the log-density's gradient: both are then equally long."""
     length, of_density = (jnp.linalg.norm(g, axis=-1, keepdims=True) for g in (gradient, density))
     return jax.lax.stop_gradient((length + 1e-8) / of_density)
+
+
+def gradient_length(q: Array, rest: Array, gradient: Array, density: Array | None = None) -> Array:
+    """At each action the length of its gradient, of which the direction is left. Source: ACA's and NC-LQL's code."""
+    return jax.lax.stop_gradient(jnp.linalg.norm(gradient, axis=-1, keepdims=True) + 1e-8)

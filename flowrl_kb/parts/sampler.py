@@ -37,6 +37,14 @@ def ancestral(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, 
     return mean, jnp.sqrt(jnp.maximum(variance, 0.0)) * sigma_u / sigma_t
 
 
+def posterior_deviation(field: FieldPolicy, t: Array) -> Array:
+    """The standard deviation (..., 1) of the `ancestral` step from level t (...), which is one of the grid's."""
+    u = field.grid[jnp.argmin(jnp.abs(field.grid[:-1] - t[..., None]), axis=-1) + 1]
+    (alpha_t, sigma_t), (alpha_u, sigma_u) = coefficients(field.path, t), coefficients(field.path, u)
+    variance = sigma_t**2 - (alpha_t / alpha_u * sigma_u) ** 2
+    return jnp.sqrt(jnp.maximum(variance, 0.0)) * sigma_u / sigma_t
+
+
 def all_stochastic(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]:
     """Ancestral step whose standard deviation is at least `min_std`, the last step included.
 
@@ -124,13 +132,14 @@ def flow_sde(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, A
 def langevin(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]:
     """Unadjusted Langevin step in the law of one noise level: mean = x + eta score(x, t) / 2, std = sqrt(eta).
 
-    eta = min_std^2 (sigma_t / sigma_last)^2, sigma_last that of the least noisy level. Also called annealed Langevin
-    dynamics. Not to be confused with `euler-maruyama`, whose drift takes the law from one level to the next. Source:
+    eta = min_std^2 (sigma_t / sigma_last)^2, sigma_last that of the least noisy level; states are cut to the box before
+    each step. Also called annealed Langevin dynamics. Not to be confused with `euler-maruyama`, whose drift takes the law from one level to the next. Source:
     Song and Ermon 2019 (1907.05600), Algorithm 1; NC-LQL (2602.07873).
     """
     t = jnp.broadcast_to(field.grid[k], x.shape[:-1])
     sigma, last = field.path.sigma(field.grid[k]), field.path.sigma(field.grid[-2])
     std = field.min_std * sigma / last
+    x = x if field.box is None else jnp.clip(x, -field.box, field.box)
     return x + 0.5 * std**2 * field.score(x, t, s), std
 
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from flowrl_kb.parts.acting import perturbed
+from flowrl_kb.parts.binding import MissingHyper
 from flowrl_kb.parts.likelihood import closed_form
 from flowrl_kb.parts.types import Array, Batch, Key, Loss, Models
 
@@ -106,12 +107,27 @@ def _mixture_entropy(a: Array, key: Key, components: int, rounds: int, tolerance
 
 
 def noise(
-    *, target_entropy, entropy_samples, mixture_components=3, mixture_rounds=100, noise_std=0.0, box=None
+    *,
+    target_entropy,
+    entropy_of="actions",
+    entropy_samples=None,
+    mixture_components=3,
+    mixture_rounds=100,
+    noise_std=0.0,
+    box=None,
 ) -> dict[str, Loss]:
     """log alpha (H_mixture - H), H = target_entropy per action dimension; alpha scales acting noise. Source: DACER.
 
-    H_mixture is the entropy of executed actions, acting noise included.
+    H_mixture is the entropy of executed actions, acting noise included, from `entropy_samples` for each state. With
+    `entropy_of` noise, that of the acting noise alone stands in its place, and the scalar follows a fixed schedule.
     """
+    if entropy_of == "actions" and entropy_samples is None:
+        raise MissingHyper("entropy_samples", "temperature-control=noise: needs the hyper-parameter 'entropy_samples'")
+
+    def of_noise(models: Models, batch: Batch, key: Key):
+        of_unit = jnp.log(noise_std) + 0.5 * jnp.log(2 * jnp.pi * jnp.e)
+        entropy = models.actor.dim * (jax.lax.stop_gradient(models.log_temperature) + of_unit)
+        return models.log_temperature * (entropy - target_entropy * models.actor.dim), {"entropy": entropy}
 
     def loss(models: Models, batch: Batch, key: Key):
         k_sample, k_noise, k_fit = jax.random.split(key, 3)
@@ -123,4 +139,4 @@ def noise(
         entropy = jax.lax.stop_gradient(jnp.mean(of_state(a, jax.random.split(k_fit, a.shape[1]))))
         return models.log_temperature * (entropy - target_entropy * models.actor.dim), {"entropy": entropy}
 
-    return {"log_temperature": loss}
+    return {"log_temperature": of_noise if entropy_of == "noise" else loss}

@@ -11,7 +11,7 @@ def walk(models, s, key, *, guidance_weight, box):
 
     eta_l = min_std^2 (sigma_l / sigma_L)^2, L the least noisy level, w = guidance_weight. The variance-exploding level
     of a noisy action is its sigma. Source: abstract; official network/nclql.py without its division of the gradient by
-    its length and its cut to the box after every step. s (..., ds); returns (..., d).
+    its length. Every step ends in the box, where there is one. s (..., ds); returns (..., d).
     """
     base, half = models.actor, 1.0 if box is None else box
     levels = base.path.sigma(base.grid[:-1])
@@ -24,10 +24,10 @@ def walk(models, s, key, *, guidance_weight, box):
         push = jax.vmap(jax.grad(models.energy), (0, None, 0))
         rows, states = a.reshape(-1, base.dim), s.reshape(-1, s.shape[-1])
         slope = push(rows, sigma, states).reshape(a.shape)
-        return a + 0.5 * root**2 * guidance_weight * slope + root * jax.random.normal(k, a.shape), None
+        a = a + 0.5 * root**2 * guidance_weight * slope + root * jax.random.normal(k, a.shape)
+        return (a if box is None else jnp.clip(a, -box, box)), None
 
-    a, _ = jax.lax.scan(move, start, (levels, jax.random.split(k_noise, len(levels))))
-    return a if box is None else jnp.clip(a, -box, box)
+    return jax.lax.scan(move, start, (levels, jax.random.split(k_noise, len(levels))))[0]
 
 
 def critic_loss(models, batch, key, *, discount, guidance_weight, box=None):

@@ -37,3 +37,9 @@ def test_the_lower_bound_is_the_mean_less_deviations():
     np.testing.assert_allclose(got, 4.0 - 0.5 * np.sqrt(26 / 3), rtol=1e-6)
     np.testing.assert_allclose(aggregation.lcb(heads[:2], None, pessimism=1.0)[0], 1.0, rtol=1e-6)  # two heads: min
     assert rest is heads
+
+
+def test_the_lower_bound_has_a_gradient_where_heads_agree():
+    bound = lambda heads: aggregation.lcb(heads, None, pessimism=1.0)[0].sum()  # noqa: E731
+    np.testing.assert_allclose(jax.grad(bound)(jnp.ones((2, 1)))[:, 0], [0.5, 0.5])
+    np.testing.assert_allclose(jax.grad(bound)(jnp.array([[1.0], [2.0]]))[:, 0], [1.0, 0.0], atol=1e-6)  # the minimum

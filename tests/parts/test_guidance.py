@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flowrl_kb.parts import aggregation, backup_policy, energy, energy_weight, guidance
+from flowrl_kb.parts import aggregation, backup_policy, energy, energy_weight, guidance, normaliser
 from flowrl_kb.parts import guidance_scale as scales
 from flowrl_kb.parts.path import linear, vp
 from flowrl_kb.parts.policy import Field
+from flowrl_kb.parts.sampler import posterior_deviation
 from flowrl_kb.parts.types import Batch, Models
 
 S = jnp.zeros((4, 1))
@@ -36,6 +37,27 @@ def test_guided_gaussian_is_the_tilted_gaussian():
     assert abs(float(a.mean()) - b) < 0.06 and abs(float(a.std()) - 1.0) < 0.05
     by_noise = guidance.guided(models.actor, models.energy, scales.noise, 2.0).eps(x, t, S)
     np.testing.assert_allclose(by_noise, field().eps(x, t, S) - 2.0 * b * PATH.alpha(t)[:, None], atol=1e-6)
+
+
+def test_a_gradient_of_length_one_forgets_the_scale_of_the_energy():
+    """Every action is pushed by w times the deviation of the step to come, whatever the energy's height."""
+    actor = field()
+    points, s = jnp.array([[-1.0], [0.3], [2.0]]), jnp.zeros((3, 1))
+    t = jnp.broadcast_to(actor.grid[100], (3,))
+    step = float(posterior_deviation(actor, t[:1])[0, 0])
+    for height in (1.0, 50.0):
+        energy_ = lambda x, t, s: -height * jnp.abs(x[..., 0])  # noqa: E731, B023
+        unit = guidance.guided(actor, energy_, scales.step_deviation, 3.0, divisor=normaliser.gradient_length)
+        moved = actor.eps(points, t, s) - unit.eps(points, t, s)
+        np.testing.assert_allclose(moved[:, 0], [3.0 * step, -3.0 * step, -3.0 * step], rtol=1e-5)
+
+
+def test_the_backup_can_follow_the_acting_rule():
+    """One call of the rule for each lead index, with keys of their own."""
+    act = lambda models, s, key: s + 2.0 + 0.1 * jax.random.normal(key, s.shape)  # noqa: E731
+    drawn = backup_policy.acting(Models(), act=act).sample(jax.random.key(0), S, (500,))
+    assert drawn.shape == (500, 4, 1)
+    assert abs(float(drawn.mean()) - 2.0) < 0.01 and abs(float(drawn.std()) - 0.1) < 0.01
 
 
 def test_guidance_keeps_lead_axes():

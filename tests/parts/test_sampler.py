@@ -41,6 +41,23 @@ def test_ancestral_step_is_the_posterior_of_the_forward_chain(name):
     np.testing.assert_allclose(std[0], want_std, rtol=1e-4)
 
 
+def test_the_deviation_of_a_step_is_found_by_its_level():
+    """What guidance multiplies a gradient with is what the sampler adds in noise."""
+    field = gaussian_field(path.vp(), 5, "ancestral")
+    steps = [field.step(jnp.zeros((3, 1)), k, jnp.zeros((3, 1)))[1] for k in range(5)]
+    got = sampler.posterior_deviation(field, jnp.broadcast_to(field.grid[:-1, None], (5, 3)))
+    np.testing.assert_allclose(got, jnp.broadcast_to(jnp.stack(steps), (5, 3, 1)), rtol=1e-6)
+    assert float(got[4].max()) == 0.0 and bool((got[:4] > 0.0).all())
+
+
+def test_langevin_steps_start_in_the_box():
+    field = replace(gaussian_field(path.ve(), 5, "langevin"), box=1.0)
+    outside, edge = jnp.array([[3.0]]), jnp.array([[1.0]])
+    np.testing.assert_array_equal(
+        field.step(outside, 1, jnp.zeros((1, 1)))[0], field.step(edge, 1, jnp.zeros((1, 1)))[0]
+    )
+
+
 def test_the_last_ancestral_step_has_no_noise_and_the_floor_restores_it():
     for kind, want in (("ancestral", 0.0), ("all-stochastic", 0.1), ("ode", 0.0)):
         field = gaussian_field(path.vp(), 5, kind)
