@@ -1,12 +1,13 @@
 """Error rates of the comparison: disguised copies, true changes, a power curve and the update against itself.
 
-python -m benchmarks.error_rates run [--minutes M]   # goes on where the last run stopped
+python -m benchmarks.error_rates run [--minutes M] [--kinds copy small]   # goes on where the last run stopped
 python -m benchmarks.error_rates calibrate           # writes results/calibration.json
 python -m benchmarks.error_rates summary             # writes results/error_rates.json and power.png
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
@@ -23,6 +24,7 @@ from flowrl_kb.certify.compare import LOOKS, MARGIN
 SEED = 20261125
 COUNT = 200
 """Copies; as many changes, and as many small changes."""
+KINDS = ("copy", "change", "small")
 METHODS = ("td3bc", "qsm", "iql", "qipo", "idql", "fql", "sac", "dac", "sdac", "fpo", "ppo", "dppo")
 STREAMS = 4
 """Independent streams of each method's published update; trial number k of a method is compared with stream k mod 4."""
@@ -115,13 +117,13 @@ def read() -> list[dict[str, Any]]:
     return [row for row in rows if row["program"] == now[row["method"]]]
 
 
-def run(minutes: float) -> None:
-    """Run copies, changes and small changes in turn until each has its count, or the time is over."""
+def run(minutes: float, kinds: list[str]) -> None:
+    """Run trials of the kinds in turn until each has its count, or the time is over; two runs must not share a kind."""
     until, runner = time.monotonic() + 60 * minutes, Runner()
     rows = read()
     done = {row["id"] for row in rows}
-    count = {kind: sum(row["kind"] == kind for row in rows) for kind in ("copy", "change", "small")}
-    plans = {"copy": copy_plan(), "change": change_plan("change"), "small": change_plan("small")}
+    count = {kind: sum(row["kind"] == kind for row in rows) for kind in kinds}
+    plans = {kind: copy_plan() if kind == "copy" else change_plan(kind) for kind in kinds}
     HERE.mkdir(exist_ok=True)
     while plans and time.monotonic() < until:
         for kind in list(plans):
@@ -138,7 +140,10 @@ def run(minutes: float) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["run"]:
-        run(float(sys.argv[3]) if len(sys.argv) > 3 else 1e9)
+        asked = argparse.ArgumentParser()
+        asked.add_argument("--minutes", type=float, default=1e9)
+        asked.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+        run(**vars(asked.parse_args(sys.argv[2:])))
     elif sys.argv[1:2] == ["calibrate"]:
         calibration.write(HERE / "calibration.json", METHODS, SEED)
     elif sys.argv[1:2] == ["summary"]:

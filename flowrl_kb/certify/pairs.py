@@ -15,6 +15,7 @@ from flowrl_kb import compose
 from flowrl_kb.certify import subject
 from flowrl_kb.certify.certificate import record
 from flowrl_kb.certify.compare import LOOKS, MARGIN, decide
+from flowrl_kb.certify.fingerprint import fill
 from flowrl_kb.certify.store import made_from
 from flowrl_kb.certify.subject import laboratory_hyper, slots
 from flowrl_kb.errors import UserError
@@ -32,11 +33,13 @@ def nodes(kb: KB) -> list[Node]:
     return [node for node in kb.nodes.values() if node.variant is None or node.is_core]
 
 
+def _has(method: Method, slot: str) -> bool:
+    return slot == "acting" or slot in method.losses
+
+
 def comparable(a: Method, b: Method, slot: str) -> bool:
-    """Whether both have the slot, and their updates share coordinates: the same kind of trained object."""
-    if slot == "acting":
-        return True
-    return slot in a.losses and slot in b.losses and a.trains[slot] == b.trains[slot]
+    """Whether updates of a slot that both have share coordinates: the same kind of trained object."""
+    return slot == "acting" or a.trains[slot] == b.trains[slot]
 
 
 def table(kb: KB, stored: Sequence[dict[str, Any]] = ()) -> Iterator[dict[str, Any]]:
@@ -65,18 +68,20 @@ def asked(slot: str, level: str) -> bool:
 
 
 def _compared(methods: dict[str, tuple[Node, Method]], slot: str, level: str, known: dict) -> Iterator[dict[str, Any]]:
-    prints = {}
-    for (a, of_a), (b, of_b) in combinations(methods.values(), 2):
-        if not comparable(of_a, of_b, slot):
-            continue
-        for node in (a, b):
-            if node.id not in prints:
-                prints[node.id] = subject.fingerprint(node, slot, LEVELS[level])
-        row = {"a": a.id, "b": b.id, "slot": slot, "level": level}
-        row["made_from"] = made_from(prints[a.id], prints[b.id])
+    having = [id for id, (_, method) in methods.items() if _has(method, slot)]
+    prints = {id: subject.fingerprint(methods[id][0], slot, LEVELS[level]) for id in having}
+    rows = [
+        {"a": a, "b": b, "slot": slot, "level": level, "made_from": made_from(prints[a], prints[b])}
+        for a, b in combinations(having, 2)
+        if comparable(methods[a][1], methods[b][1], slot)
+    ]
+    new = {id for row in rows if _key(row) not in known for id in (row["a"], row["b"])}
+    fill((prints[id] for id in having if id in new), LOOKS[0])
+    for row in rows:
+        a, b = row["a"], row["b"]
         if (same := known.get(_key(row))) is None:
-            result = decide(prints[a.id], prints[b.id], LOOKS, subject.rows(of_a, slot), HOPELESS)
-            same = {**row, **record(result, of_a, slot), "assumptions": []}
+            result = decide(prints[a], prints[b], LOOKS, subject.rows(methods[a][1], slot), HOPELESS)
+            same = {**row, **record(result, methods[a][1], slot), "assumptions": []}
         yield same
 
 
