@@ -133,8 +133,8 @@ def langevin(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, A
     """Unadjusted Langevin step in the law of one noise level: mean = x + eta score(x, t) / 2, std = sqrt(eta).
 
     eta = min_std^2 (sigma_t / sigma_last)^2, sigma_last that of the least noisy level; states are cut to the box before
-    each step. Also called annealed Langevin dynamics. Not to be confused with `euler-maruyama`, whose drift takes the law from one level to the next. Source:
-    Song and Ermon 2019 (1907.05600), Algorithm 1; NC-LQL (2602.07873).
+    each step. Also called annealed Langevin dynamics. Not to be confused with `euler-maruyama`, whose drift takes the
+    law from one level to the next. Source: Song and Ermon 2019 (1907.05600), Algorithm 1; NC-LQL (2602.07873).
     """
     t = jnp.broadcast_to(field.grid[k], x.shape[:-1])
     sigma, last = field.path.sigma(field.grid[k]), field.path.sigma(field.grid[-2])
