@@ -149,6 +149,10 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["summary"]:
         from benchmarks.error_report import write
 
-        write(read())
+        found = read()
+        missing = {kind: COUNT - sum(row["kind"] == kind for row in found) for kind in KINDS}
+        if any(missing.values()):
+            raise SystemExit(f"nothing written: trials of the present programs still missing: {missing}")
+        write(found)
     else:
         raise SystemExit(__doc__)
