@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def losses(kb: KB, card: Card) -> str:
     """Return the losses as displayed formulas, their constants, and the notation map."""
-    parts = [f"<h3>{esc(slot.capitalize())}</h3>\n{html.display(latex)}" for slot, latex in card.losses.items()]
+    named = {slot.replace("_", " ").capitalize(): latex for slot, latex in card.losses.items()}
+    parts = [f"<h3>{esc(name)}</h3>\n{html.display(latex)}" for name, latex in named.items()]
     if card.stop_gradients:
         parts.append(html.para("Constants of the loss (no gradient): " + esc("; ".join(card.stop_gradients)) + "."))
     if card.notation:
