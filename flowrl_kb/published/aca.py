@@ -43,7 +43,7 @@ def act(models, s, key, *, best_of, guidance_weight, noise_std, box=None):
     k_chains, k_noise = jax.random.split(key)
     sample = lambda k: denoise(models, s, k, guidance_weight=guidance_weight, box=box)  # noqa: E731
     a = jax.vmap(sample)(jax.random.split(k_chains, best_of))
-    q = jnp.minimum(*jax.vmap(lambda one: models.critic(s, one))(a).swapaxes(0, 1))
+    q = jnp.min(models.critic(s, a), axis=0)
     chosen = a[jnp.argmax(q, axis=0), jnp.arange(s.shape[0])]
     return chosen + noise_std * jnp.exp(models.log_temperature) * jax.random.normal(k_noise, chosen.shape)
 
@@ -56,7 +56,7 @@ def critic_loss(models, batch, key, *, discount, best_of, guidance_weight, noise
     rule = {"best_of": best_of, "guidance_weight": guidance_weight, "noise_std": noise_std, "box": box}
     next_a = act(models, batch.next_s, key, **rule)
     next_a = next_a if box is None else jnp.clip(next_a, -box, box)
-    bootstrap = jnp.minimum(*models.target_critic(batch.next_s, next_a))
+    bootstrap = jnp.min(models.target_critic(batch.next_s, next_a), axis=0)
     y = jax.lax.stop_gradient(batch.reward + discount * batch.not_done * bootstrap)
     return sum(jnp.mean((q - y) ** 2) for q in models.critic(batch.s, batch.a)), {"target": jnp.mean(y)}
 
@@ -71,7 +71,8 @@ def energy_loss(models, batch, key, *, temperature):
     t = path.sample_t(k_time, batch.a.shape[:1])
     z = jax.random.normal(k_noise, batch.a.shape)
     noisy = path.alpha(t)[:, None] * batch.a + path.sigma(t)[:, None] * z
-    clean = jax.lax.stop_gradient(sum(models.critic(batch.s, batch.a)) / (2.0 * temperature))
+    heads = models.critic(batch.s, batch.a)
+    clean = jax.lax.stop_gradient(sum(heads) / (len(heads) * temperature))
     return jnp.mean((models.energy(noisy, t, batch.s) - clean) ** 2), {"clean": jnp.mean(clean)}
 
 
