@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -28,13 +27,13 @@ READ = [
     ["export", "csv"],
 ]
 PROBE = """
-import sys, time
+import sys
 from flowrl_kb.cli import main
 try:
     main(sys.argv[1:])
 except SystemExit as end:
     code = end.code
-print(time.process_time(), code, "jax" in sys.modules, file=sys.stderr)
+print(code, "jax" in sys.modules, file=sys.stderr)
 """
 
 
@@ -49,24 +48,10 @@ def call(capsys):
     return run
 
 
-def probe(arguments):
-    """Seconds of processor time (wall time would measure other jobs of a busy machine), exit code, jax imported."""
-    done = subprocess.run([sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True)
-    seconds, code, jax = done.stderr.strip().splitlines()[-1].split()
-    assert code == "0", done.stderr
-    return float(seconds), jax == "True"
-
-
 @pytest.mark.parametrize("arguments", READ, ids=" ".join)
 def test_read_commands_are_free_of_jax(arguments):
-    assert not probe(arguments)[1]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("arguments", READ, ids=" ".join)
-def test_read_commands_answer_in_half_a_second(arguments):
-    """Slow-marked because a loaded machine would fail it; the best of three, interpreter start included."""
-    assert min(probe(arguments)[0] for _ in range(3)) < 0.5
+    done = subprocess.run([sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True)
+    assert done.stderr.strip().splitlines()[-1] == "0 False", done.stderr
 
 
 def test_no_module_of_the_knowledge_side_imports_jax():
@@ -185,7 +170,6 @@ def test_export_writes_a_file(call, tmp_path):
 
 
 def test_importing_the_package_is_cheap():
-    start = time.perf_counter()
     probe = "import sys, flowrl_kb; print({'jax', 'pydantic', 'yaml', 'networkx'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
-    assert done.stdout.strip() == "set()" and time.perf_counter() - start < 5
+    assert done.stdout.strip() == "set()", done.stderr

@@ -77,31 +77,51 @@ def state_value(
     return value
 
 
-def energy(
-    log_weight: Callable[[Array, Array], Array], critic: str, scene: Scenario, path: Path
-) -> Callable[[Array, Array, Array], Array]:
-    """log E[w | x] over data actions a whose noised copy is x, log w = log_weight(min_h Q_h(s, a), V(s)).
+Posterior = Callable[[Callable[[Array, Array], Array]], Callable[[Array, Array, Array], Array]]
 
-    V is the laboratory's state value. Given the component, a is Gaussian with precision 1 / std^2 + (alpha / sigma)^2.
+
+def _posterior(critic: str, over: Callable, scene: Scenario, path: Path) -> Posterior:
+    """Averages over data actions a whose noised copy is x: from average(log p, q, s), q = over_h Q_h(s, a), a function.
+
+    Given the component, a is Gaussian with precision 1 / std^2 + (alpha / sigma)^2.
     """
     law = lab.law(scene, "behaviour")
     nodes, log_node = hermite(law.mean.shape[-1])
-    state = lab.state_value(scene.critic, law.mean.shape[-1])
 
-    def exact(x: Array, t: Array, s: Array) -> Array:
-        t = jnp.broadcast_to(t, x.shape[:-1])
-        alpha, sigma = path.alpha(t)[..., None, None], path.sigma(t)[..., None, None]
-        variance, centre, x = jnp.square(law.std)[:, None], lab.means(law, s), x[..., None, :]
-        spread = alpha**2 * variance + sigma**2
-        log_component = law.log_weight - 0.5 * jnp.sum((x - alpha * centre) ** 2 / spread + jnp.log(spread), axis=-1)
-        precision = 1.0 / variance + (alpha / sigma) ** 2
-        posterior = (centre / variance + alpha * x / sigma**2) / precision
-        a = posterior[..., None, :] + nodes / jnp.sqrt(precision)[..., None]
-        a = a.reshape(*a.shape[:-3], -1, a.shape[-1])
-        log_p = (jax.nn.log_softmax(log_component, axis=-1)[..., None] + log_node).reshape(a.shape[:-1])
-        return jax.nn.logsumexp(log_p + log_weight(_joined(scene, critic, s, a), state(s)[..., None]), axis=-1)
+    def of(average: Callable[[Array, Array, Array], Array]) -> Callable[[Array, Array, Array], Array]:
+        def exact(x: Array, t: Array, s: Array) -> Array:
+            t = jnp.broadcast_to(t, x.shape[:-1])
+            alpha, sigma = path.alpha(t)[..., None, None], path.sigma(t)[..., None, None]
+            variance, centre, x = jnp.square(law.std)[:, None], lab.means(law, s), x[..., None, :]
+            spread = alpha**2 * variance + sigma**2
+            log_component = law.log_weight - 0.5 * jnp.sum((x - alpha * centre) ** 2 / spread + jnp.log(spread), -1)
+            precision = 1.0 / variance + (alpha / sigma) ** 2
+            posterior = (centre / variance + alpha * x / sigma**2) / precision
+            a = posterior[..., None, :] + nodes / jnp.sqrt(precision)[..., None]
+            a = a.reshape(*a.shape[:-3], -1, a.shape[-1])
+            log_p = (jax.nn.log_softmax(log_component, axis=-1)[..., None] + log_node).reshape(a.shape[:-1])
+            return average(log_p, _joined(scene, critic, s, a, over), s)
 
-    return exact
+        return exact
+
+    return of
+
+
+def energy(
+    log_weight: Callable[[Array, Array], Array], critic: str, scene: Scenario, path: Path
+) -> Callable[[Array, Array, Array], Array]:
+    """log E[w | x], log w = log_weight(min_h Q_h(s, a), V(s)), V the laboratory's state value."""
+    state = lab.state_value(scene.critic, scene.laws.mean.shape[-1])
+    return _posterior(critic, jnp.min, scene, path)(
+        lambda log_p, q, s: jax.nn.logsumexp(log_p + log_weight(q, state(s)[..., None]), axis=-1)
+    )
+
+
+def mean_energy(
+    temperature: float, critic: str, scene: Scenario, path: Path, over: Callable = jnp.mean
+) -> Callable[[Array, Array, Array], Array]:
+    """E[over_h Q_h(s, a) | x] / lambda: where a squared regression of noisy values ends."""
+    return _posterior(critic, over, scene, path)(lambda log_p, q, s: jnp.sum(jnp.exp(log_p) * q, -1) / temperature)
 
 
 SLOPES: Mapping[str, tuple[Slope, str]] = {

@@ -20,6 +20,10 @@ COLDER = 1.5
 law; expectiles: the mean; the mean: an expectile)."""
 
 
+OVER_HEADS = {"min": jnp.min, "mean": jnp.mean}
+"""Critic aggregations that squared energies are predicted for."""
+
+
 class Prediction(NamedTuple):
     """An object of a slot by name, `exact(scene, path)`, a wrong one as control, and whether it is only a limit."""
 
@@ -65,10 +69,14 @@ def _state_value(node: Node) -> Prediction | None:
 
 def _energy(node: Node) -> Prediction | None:
     """Energies regressed on data actions; not covered: contrastive ones, whose support is a chain's law."""
-    if node["energy"] != "linex" or node["aggregation"] != "min":
-        return None
     hyper = laboratory_hyper(node)
     critic = "target_critic" if hyper.get("actor_critic") == "target" else "critic"
+    if node["energy"] == "squared" and node["energy-weight"] == "exponential" and node["aggregation"] in OVER_HEADS:
+        over = OVER_HEADS[node["aggregation"]]
+        mean = lambda scale: partial(oracles.mean_energy, scale * hyper["temperature"], critic, over=over)  # noqa: E731
+        return Prediction("energy", f"posterior mean of the {critic}", mean(1.0), mean(COLDER))
+    if node["energy"] != "linex" or node["aggregation"] != "min":
+        return None
     law = lambda scale: partial(oracles.energy, oracles.weight(node["energy-weight"], hyper, scale), critic)  # noqa: E731
     return Prediction("energy", f"posterior weight of the {critic}", law(1.0), law(COLDER))
 

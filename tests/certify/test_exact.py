@@ -122,3 +122,19 @@ def test_the_energy_is_the_posterior_average_of_weighted_data(snr):
     got = oracles.energy(weight, "critic", SCENE, path)(jnp.asarray(X), t, jnp.asarray(S))
     np.testing.assert_allclose(got, expected, atol=2e-2)
     assert abs(expected - np.log(np.mean(np.exp(q / 0.5)))) > 0.1, "the average of all data would pass as well"
+
+
+@pytest.mark.parametrize(("name", "snr"), [("vp", 0.5), ("ve", -1.0)])
+def test_a_squared_energy_ends_at_the_posterior_mean_of_the_value(name, snr):
+    """Against data actions weighted by the likelihood of the noisy one; the mean of heads and not the smaller one."""
+    path = presentation.lab_path(name)
+    t = jnp.asarray(presentation._LEVEL_OF[name](jnp.asarray(snr)))
+    a = data_actions()
+    q = np.asarray(lab.q_heads(SCENE.critic)(jnp.broadcast_to(S, a.shape), jnp.asarray(a)))
+    alpha, sigma = float(path.alpha(t)), float(path.sigma(t))
+    likelihood = np.exp(-0.5 * ((X - alpha * a) ** 2).sum(1) / sigma**2)
+    average = lambda q: np.sum(likelihood * q) / likelihood.sum()  # noqa: E731
+    got = oracles.mean_energy(0.5, "critic", SCENE, path)(jnp.asarray(X), t, jnp.asarray(S))
+    np.testing.assert_allclose(got, average(q.mean(0)) / 0.5, atol=2e-2)
+    assert abs(average(q.mean(0)) - average(q.min(0))) / 0.5 > 0.1, "the smaller head would pass as well"
+    assert abs(average(q.mean(0)) - q.mean()) / 0.5 > 0.1, "the average of all data would pass as well"

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -76,8 +75,7 @@ def test_an_interrupted_run_resumes_and_ends(tmp_path):
 @pytest.mark.slow
 def test_a_gymnasium_run_evaluates_and_ends(tmp_path):
     pytest.importorskip("mujoco")
-    began = time.monotonic()
     words = ["--set", "hidden=[16]", "--set", "batch=16", "--set", "random_steps=200", "--set", "candidates=4"]
     code, out, err = run(tmp_path, "sdac", "--task", "gym/HalfCheetah-v5", "--steps", "600", *words, "--out", "here")
     assert code == 0, err
-    assert "return" in out and time.monotonic() - began < 280
+    assert "return" in out

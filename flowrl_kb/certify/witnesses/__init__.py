@@ -22,6 +22,7 @@ WITNESSES: dict[str, Callable[[], tuple[float, float]]] = {
     "weights-and-none": laws.weights_and_none,
     "moments-of-exponential-and-affine": laws.moments_of_exponential_and_affine,
     "denoising-penalty": laws.denoising_penalty,
+    "uniform-floor-and-exponential": laws.uniform_floor_and_exponential,
     "projection-direction": laws.projection_direction,
     "returns-and-their-mean": laws.returns_and_their_mean,
     "value-at-noisy-action-flat-reference": fields.naive_flat_reference,

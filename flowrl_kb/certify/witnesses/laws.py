@@ -140,6 +140,37 @@ def denoising_penalty() -> tuple[float, float]:
     return figure, spread(diffusion / s.sigma**2)
 
 
+def uniform_floor_and_exponential() -> tuple[float, float]:
+    """Smallest total variation, over lambda, of exp(Q / lambda) / Z and the rest point of advantage-weighted choices.
+
+    pi <- (B + c U) / (1 + c), B(a) ~ E (Q(a*) - mean_k Q(a_k)) 1[a* = a], a* the best of 64 draws a_k of pi, c = 0.2,
+    on nine actions. Control: one good action and eight equal ones, where the tilt of the same share is the rest point.
+    Source: QVPO (2405.16173), published numbers; taxonomy note E36.
+    """
+    n, share = 64, 0.2
+
+    def improved(law: np.ndarray, q: np.ndarray) -> np.ndarray:
+        order = np.argsort(q, kind="stable")
+        mass, value = law[order], q[order]
+        upto = np.cumsum(mass)
+        below = np.concatenate([[0.0], upto[:-1]])
+        best = upto**n - below**n
+        one_of = np.cumsum(mass * value) - mass * value  # E Q(a_1) 1[Q(a_1) < q]
+        drawn = one_of * (upto ** (n - 1) - below ** (n - 1)) + mass * value * upto ** (n - 1)
+        weight = np.empty_like(law)
+        weight[order] = np.maximum(best * value - drawn, 0.0)
+        return (weight / weight.sum() + share / len(law)) / (1 + share)
+
+    def apart(q: np.ndarray) -> float:
+        law = np.full(len(q), 1 / len(q))
+        for _ in range(2000):
+            law = improved(law, q)
+        tilts = (p.mass(q / lam) for lam in np.geomspace(0.01, 100.0, 20001))
+        return min(laws.variation(law, tilt) for tilt in tilts)
+
+    return apart(p.q(np.linspace(-2.0, 2.0, 9))), apart(np.eye(9)[6])
+
+
 def projection_direction() -> tuple[float, float]:
     """Distance of the means of two Gaussian fits to exp(Q / lambda): weighted likelihood and reverse divergence.
 
