@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flowrl_kb.certify.witnesses import fields, laws, updates, values
+from flowrl_kb.certify.witnesses import fields, first_order, laws, updates, values
 
 __all__ = ["WITNESSES", "holds"]
 
@@ -21,7 +21,8 @@ WITNESSES: dict[str, Callable[[], tuple[float, float]]] = {
     "filter-and-exponential": laws.filter_and_exponential,
     "weights-and-none": laws.weights_and_none,
     "moments-of-exponential-and-affine": laws.moments_of_exponential_and_affine,
-    "denoising-penalty": laws.denoising_penalty,
+    "denoising-penalty": first_order.denoising_penalty,
+    "four-optima": first_order.four_optima,
     "uniform-floor-and-exponential": laws.uniform_floor_and_exponential,
     "projection-direction": laws.projection_direction,
     "returns-and-their-mean": laws.returns_and_their_mean,

@@ -116,30 +116,6 @@ def moments_of_exponential_and_affine() -> tuple[float, float]:
     return abs(deviation(tilt) / deviation(affine) - 1), abs(deviation(shifted) / deviation(affine) - 1)
 
 
-def denoising_penalty() -> tuple[float, float]:
-    """First-order law of a denoising penalty against that of every smooth tilt, for a standard normal reference.
-
-    Penalty weight(t) E |e - E[eps | x]|^2 on the cosine path, weak Q, continuous stochastic chain. A Hermite
-    polynomial of degree n in Q moves the law by d_n = n int g^4 / (2 weight sigma^2) alpha^(2n) dt; exponential,
-    affine and reciprocal laws have all d_n equal. Figure: the smaller, over the loss spaces eps, velocity and score,
-    of the largest |d_n / d_1 - 1|, n <= 4. Control: the likelihood weighting g^2 / sigma^2. Source: own derivation,
-    taxonomy note E03.
-    """
-    node, w = np.polynomial.legendre.leggauss(200)
-    t = 0.5 * (node + 1)
-    s = p.cosine(t)
-    diffusion = -2 * s.d_alpha / s.alpha  # g^2 of the variance-preserving path
-
-    def spread(weight: np.ndarray) -> float:
-        rate = diffusion**2 / (2 * weight * s.sigma**2)
-        moved = np.array([n * np.sum(w * rate * s.alpha ** (2 * n)) for n in (1, 2, 3, 4)])
-        return float(np.abs(moved / moved[0] - 1).max())
-
-    velocity = ((s.alpha * s.d_sigma - s.d_alpha * s.sigma) / s.alpha) ** 2
-    figure = min(spread(np.ones_like(t)), spread(velocity), spread(1 / s.sigma**2))
-    return figure, spread(diffusion / s.sigma**2)
-
-
 def uniform_floor_and_exponential() -> tuple[float, float]:
     """Smallest total variation, over lambda, of exp(Q / lambda) / Z and the rest point of advantage-weighted choices.
 
