@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flowrl_kb.errors import Problem, QueryError, nearest
 from flowrl_kb.kb.evaluate import condition
 from flowrl_kb.kb.nodes import Node, allowed
-from flowrl_kb.kb.schema import UNKNOWN
+from flowrl_kb.kb.schema import UNKNOWN, Projection
 from flowrl_kb.kb.source import Loc
 from flowrl_kb.kb.truth import NO, YES
 
@@ -115,31 +115,27 @@ def _references(kb: KB) -> Iterator[Problem]:
                 message = f"certificate {identity.id!r} failed (error {identity.error}); the rule is not used"
                 yield _at(kb, "rule", rule.id, ("certificate",), message)
     for chart in kb.projections.values():
-        for i, row in enumerate(chart.published):
-            for function, value in row.items():
-                loc = ("published", i, function)
-                if function == "method":
-                    continue
-                if function not in chart.functions:
-                    yield _at(
-                        kb,
-                        "projection",
-                        chart.id,
-                        loc,
-                        f"unknown function {function!r}",
-                        nearest(function, chart.functions),
-                    )
-                elif value not in (options := [choice.value for choice in chart.functions[function]]):
-                    yield _at(
-                        kb,
-                        "projection",
-                        chart.id,
-                        loc,
-                        f"unknown value {value!r} of {function}",
-                        nearest(value, options),
-                    )
-            if "method" not in row:
-                yield _at(kb, "projection", chart.id, ("published", i), "missing key 'method'")
+        for loc, message, close in _charted(kb, chart):
+            yield _at(kb, "projection", chart.id, loc, message, close)
+
+
+def _charted(kb: KB, chart: Projection) -> Iterator[tuple[Loc, str, str | None]]:
+    """Names in a projection that nothing has: place in the file, message, nearest valid name."""
+    for i, row in enumerate(chart.published):
+        for function in row.keys() - {"method", "where"}:
+            loc, value = ("published", i, function), row[function]
+            if function not in chart.functions:
+                yield loc, f"unknown function {function!r}", nearest(function, chart.functions)
+            elif value not in (options := [choice.value for choice in chart.functions[function]]):
+                yield loc, f"unknown value {value!r} of {function}", nearest(value, options)
+        if "method" not in row:
+            yield ("published", i), "missing key 'method'", None
+    facts = {**kb.rules, **kb.witnesses}
+    for i, remark in enumerate(chart.remarks):
+        for key, names, known in (("methods", remark.methods, kb.cards), ("rests_on", remark.rests_on, facts)):
+            for j, name in enumerate(names):
+                if name not in known and name not in {id for _, id in kb.broken}:
+                    yield ("remarks", i, key, j), f"unknown name {name!r}", nearest(name, known)
 
 
 def _queries(kb: KB) -> Iterator[Problem]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowrl_kb.kb.evaluate import Condition
 from flowrl_kb.kb.nodes import Node
+from flowrl_kb.kb.relations import knowledge
 from flowrl_kb.kb.schema import UNKNOWN
 from flowrl_kb.kb.truth import MAYBE, YES
 
@@ -62,3 +64,41 @@ def placements(kb: KB, projection: str) -> list[Placement]:
         for card in kb.cards
         for function in chart.functions
     ]
+
+
+AGAINST = ("same-target-field", "same-update-at-old")
+"""Levels at which actors of one published cell are compared: first their optimum, then their update."""
+
+
+class Compared(NamedTuple):
+    """Two methods of one published cell: `same`, `apart` or `open`, at a level, and the rule or witness that says so."""
+
+    a: str
+    b: str
+    state: str
+    level: str
+    source: str
+
+
+def shared(kb: KB, projection: str) -> list[tuple[tuple[str, ...], tuple[str, ...], list[Compared]]]:
+    """What each published cell with several catalogued methods holds: its values, its methods, and their actors."""
+    members: dict[tuple[str, ...], list[str]] = {}
+    for row in kb.projections[projection].published:
+        if row["method"] in kb.cards:
+            cell = tuple(value for key, value in row.items() if key not in ("method", "where"))
+            members.setdefault(cell, []).append(row["method"])
+    return [
+        (cell, tuple(ids), [_compared(kb, a, b) for a, b in combinations(ids, 2)])
+        for cell, ids in members.items()
+        if len(ids) > 1
+    ]
+
+
+def _compared(kb: KB, a: str, b: str) -> Compared:
+    known = knowledge(kb)
+    if proof := known.proofs(a, AGAINST[0]).get(b):
+        return Compared(a, b, "same", AGAINST[0], ", ".join(proof.sources))
+    for level in AGAINST:
+        if proof := known.refutation(a, b, level):
+            return Compared(a, b, "apart", level, proof.refuting.source)
+    return Compared(a, b, "open", AGAINST[0], "")

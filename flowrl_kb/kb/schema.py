@@ -94,14 +94,26 @@ class Choice(Model):
     if_: Text = Field(alias="if")
 
 
+class Remark(Model):
+    """What is to be said of methods on a map: why they stand elsewhere, or what one cell hides."""
+
+    methods: tuple[Id, ...]
+    remark: Text
+    rests_on: tuple[Id, ...] = ()
+
+
 class Projection(Model):
-    """Somebody else's taxonomy as functions of our axes, with the placements that were published."""
+    """Somebody else's taxonomy as functions of our axes, with the placements that were published.
+
+    A row of `published` holds `method`, its value of some functions, and `where` in the source it stands.
+    """
 
     id: Id
     name: Text
     source: Text
     functions: dict[str, tuple[Choice, ...]]
     published: tuple[dict[str, str], ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
 
 class Coordinate(Model):

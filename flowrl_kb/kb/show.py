@@ -9,7 +9,7 @@ from flowrl_kb.kb import cells, code
 from flowrl_kb.kb.answers import link_words
 from flowrl_kb.kb.evidence import not_separated, status
 from flowrl_kb.kb.nodes import Node
-from flowrl_kb.kb.project import placements
+from flowrl_kb.kb.project import placements, shared
 from flowrl_kb.kb.relate import Link, links_between
 from flowrl_kb.kb.relations import knowledge
 from flowrl_kb.kb.schema import UNKNOWN
@@ -176,3 +176,9 @@ def projection(kb: KB, id: str) -> None:
         verdict = {True: "agrees", False: "DIFFERS", None: ""}[p.agrees]
         rows.append((p.method, p.function, p.computed, p.published or "not placed", verdict))
     table(("method", "function", "computed", "published", ""), rows)
+    for remark in chart.remarks:
+        rests = f" ({', '.join(remark.rests_on)})" if remark.rests_on else ""
+        wrapped(f"{', '.join(remark.methods)}: {remark.remark}{rests}")
+    for cell, _, pairs in shared(kb, id):
+        heading(f"in one published cell: {', '.join(cell)}")
+        table(("pair", "actors", "level", "by"), [(f"{p.a} ~ {p.b}", p.state, p.level, p.source) for p in pairs])

@@ -40,6 +40,7 @@ def pages(kb: KB) -> dict[str, str]:
         "witnesses/index.md": witness.index(kb),
         "completeness.md": completeness.page(kb),
     }
+    made |= {"maps/index.md": chart.index(kb)}
     made |= {f"maps/{id}.md": chart.page(kb, id) for id in kb.projections}
     made |= {f"methods/{id}.md": method.page(kb, kb.nodes[id]) for id in kb.cards}
     made |= {f"axes/{id}.md": axis.page(kb, id) for id in kb.axes}

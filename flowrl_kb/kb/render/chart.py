@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flowrl_kb.kb import cells
 from flowrl_kb.kb.evaluate import Condition
-from flowrl_kb.kb.project import NO_PLACE, Placement, placements
+from flowrl_kb.kb.project import NO_PLACE, Compared, Placement, placements, shared
 from flowrl_kb.kb.render import html
 from flowrl_kb.kb.render.html import esc
 from flowrl_kb.kb.schema import UNKNOWN, Projection
@@ -27,7 +27,9 @@ def page(kb: KB, id: str) -> str:
     blocks = [
         html.para(
             f"The taxonomy of {esc(chart.source)}, computed from the coordinates of the cards. "
-            "Nobody placed a method by hand; where the source printed a placement, it is compared."
+            "Nobody placed a method by hand; where the source printed a placement, it is compared. "
+            + html.link("@/maps/index.md", "Other maps")
+            + "."
         ),
         _legend(),
     ]
@@ -36,12 +38,34 @@ def page(kb: KB, id: str) -> str:
     blocks += [
         html.heading(2, "Agreement with the source", "agreement"),
         _agreement(kb, chart, places, listed),
+        _remarks(kb, chart),
+        *_cells(kb, id),
         html.heading(2, "How a place is computed", "functions"),
         *(_function(kb, chart, function) for function in chart.functions),
     ]
     if len(chart.functions) == 2:
         blocks += [html.heading(2, "Empty cells", "empty"), _empty(kb, chart, places)]
     return html.document(chart.name, *blocks, toc=False, describe=f"{chart.source}, computed from coordinates.")
+
+
+def index(kb: KB) -> str:
+    """Return the list of all maps."""
+    rows = []
+    for id, chart in kb.projections.items():
+        compared = [p for p in placements(kb, id) if p.agrees is not None]
+        share = f"{sum(p.agrees for p in compared)} of {len(compared)}" if compared else "none printed"
+        name = html.link(html.anchored("maps", id), chart.name)
+        rows.append((name, esc(chart.source), esc(", ".join(chart.functions)), share))
+    return html.document(
+        "Maps",
+        html.para(
+            "Every map is somebody else's taxonomy, computed from the coordinates of the cards. Most ask one or two of the "
+            "questions that are the axes here; where their authors placed a method, the placement is compared."
+        ),
+        html.table("Maps", ("Map", "Source", "Asks for", "Placements that agree"), rows),
+        toc=False,
+        describe="Other people's taxonomies as functions of ours.",
+    )
 
 
 def _legend() -> str:
@@ -182,6 +206,41 @@ def _agreement(kb: KB, chart: Projection, places: Places, listed: set[str]) -> s
             html.para("Computed here, not in the published table: " + ", ".join(map(html.method, unlisted)) + ".")
         )
     return "\n".join(blocks)
+
+
+def _remarks(kb: KB, chart: Projection) -> str:
+    rows = [
+        (", ".join(map(html.method, r.methods)), esc(r.remark), ", ".join(_source(kb, id) for id in r.rests_on))
+        for r in chart.remarks
+    ]
+    return html.table("Remarks", ("Methods", "Remark", "Rests on"), rows) if rows else ""
+
+
+def _source(kb: KB, name: str) -> str:
+    kind = "witnesses" if name in kb.witnesses else "rules" if name in kb.rules else None
+    return html.link(html.anchored(kind, name), name) if kind else esc(name)
+
+
+def _cells(kb: KB, id: str) -> list[str]:
+    """What methods that the source puts into one cell have in common, for cells of several."""
+
+    def pairs(found: list[Compared], state: str) -> str:
+        here: dict[tuple[str, str], list[str]] = {}
+        for pair in found:
+            if pair.state == state:
+                here.setdefault((pair.level, pair.source), []).append(f"{pair.a} ~ {pair.b}")
+        return "<br>".join(
+            esc(", ".join(names)) + (f": {level} ({_source(kb, by)})" if by else "") for (level, by), names in here.items()
+        )
+
+    rows = [
+        (esc(", ".join(cell)), pairs(found, "same"), pairs(found, "apart"), pairs(found, "open"))
+        for cell, _, found in shared(kb, id)
+    ]
+    if not rows:
+        return []
+    head = ("Published cell", "Same target", "Different", "Not compared")
+    return [html.heading(2, "What one cell holds", "cells"), html.table("Actors that share a published cell", head, rows)]
 
 
 def _word(value: str) -> str:
