@@ -1,6 +1,6 @@
 """How long the reading commands take, interpreter start included: lowest, median and highest of RUNS runs each.
 
-    python -m benchmarks.read_commands        # writes results/read_commands.json
+python -m benchmarks.read_commands        # writes results/read_commands.json
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from flowrl_kb.errors import UserError
+from flowrl_kb.kb import code
 from flowrl_kb.parts import guidance, steering
 from flowrl_kb.parts import step as steps
 from flowrl_kb.parts.assembly import loss_space_of, parts_of, step_values
@@ -168,7 +169,7 @@ def published(name: str, hyper: Hyper) -> Method:
 
     Errors: UserError where nobody has written them.
     """
-    path = f"flowrl_kb.published.{name.replace('-', '_')}"
+    path = f"flowrl_kb.published.{code.module(name)}"
     try:
         module = import_module(path)
     except ModuleNotFoundError as error:
@@ -183,6 +184,11 @@ def published(name: str, hyper: Hyper) -> Method:
     return Method(name, dict(module.TRAINS), losses, bind(module.act, hyper), rewrite, generate)
 
 
+def has_own_losses(node) -> bool:
+    """Whether a node is executed by losses of its own: every method, and variants with a file."""
+    return node.variant is None or bool(code.published(node.id))
+
+
 def hyperparameters(node) -> dict[str, Any]:
     """The published hyper-parameters of a node (a method or a variant of it), by canonical name."""
     values = {name: h.value for name, h in node.card.hyperparameters.items()}
@@ -192,9 +198,9 @@ def hyperparameters(node) -> dict[str, Any]:
 def of_node(node, composed: bool = False, hyper: Hyper | None = None) -> Method:
     """The executable of a node of the knowledge base; `hyper` overrides its published hyper-parameters.
 
-    Variants are composed from their coordinates; methods are published unless `composed`.
+    Published unless `composed`; variants without losses of their own are composed from their coordinates.
     """
     values = {**hyperparameters(node), **(hyper or {})}
-    if composed or node.variant:
+    if composed or not has_own_losses(node):
         return compose(node.id, node.coordinates, values)
     return published(node.id, values)

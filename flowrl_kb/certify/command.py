@@ -28,7 +28,7 @@ def certify(
     from flowrl_kb.certify.doctor import require_sound_numerics
 
     kb = load()
-    chosen = executable(kb, methods or ())
+    chosen = executable(kb, methods or (), variants=True)
     require_sound_numerics()
     if atlas:
         from flowrl_kb.certify.audit.build import build

@@ -27,8 +27,8 @@ from flowrl_kb.kb.nodes import Node
 
 CANDIDATES = (16, 32, 64, 128)
 """Numbers of candidates from which a limit is extrapolated, with terms in 1/K and 1/K^2."""
-AT, AT_LIMITS = LOOKS[1:3], LOOKS[1:2]
-"""Looks at a field, and at the several numbers of candidates of a limit; the error rates are those of five looks."""
+AT = LOOKS[1:3]
+"""Looks at an object; the error rates are those of five looks."""
 Asked = tuple[str, str, Callable, tuple[int, ...]]
 """Slot, name and `exact` of a prediction, and the numbers of candidates whose limit is asked (none: the laboratory's).
 """
@@ -36,7 +36,7 @@ Asked = tuple[str, str, Callable, tuple[int, ...]]
 
 def tested(node: Node, asked: Asked) -> tuple[Comparison, dict[str, float]]:
     """`rest` at one look after the other, until it is decided or the looks are used up."""
-    for n in AT_LIMITS if asked[-1] else AT:
+    for n in AT:
         result, found = rest(node, asked, n)
         if result.verdict != "undecided":
             break

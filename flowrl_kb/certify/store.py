@@ -20,7 +20,7 @@ from flowrl_kb.kb.verdicts import SCHEMA
 
 def code_hash(*names: str, more: tuple[ModuleType, ...] = ()) -> str:
     """16 hex digits of all code that certificates of the named published modules (and `more`) depend on."""
-    parts = [subject.code_hash(), *(subject.code_hash(name) for name in names)]
+    parts = [subject.code_hash(), *(subject.code_hash(*subject.modules(name)) for name in names)]
     return _digest(*parts, *_codes(compare, moments, *more))
 
 

@@ -20,6 +20,7 @@ from flowrl_kb.certify.features import shape
 from flowrl_kb.certify.fingerprint import Fingerprint, of_slot
 from flowrl_kb.certify.presentation import Setting
 from flowrl_kb.certify.program import Program
+from flowrl_kb.kb import code
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.parts.types import Method
 
@@ -63,6 +64,8 @@ HYPER = {
 """Laboratory values of hyper-parameters, so that temperatures, clips and candidate counts suit its laws."""
 KEPT = {"clip": 0.05}
 """Published values at least this large are kept: a clip so wide has laboratory samples on both of its sides."""
+NO_NOISE = ("noise_std", 0.0)
+"""Kept as well: a variant that executes what it generates."""
 SCENES = {"drifted": lab.drifted, "at-old": lab.at_old}
 _STARTED = time.time()
 """Files newer than this may not be the code that runs here; what they made must not be found by other processes."""
@@ -94,12 +97,13 @@ def setting(node: Node | Mapping[str, str], dim: int = 2) -> Setting:
 
 
 def laboratory_hyper(node: Node) -> dict[str, Any]:
-    """The node's hyper-parameters with the laboratory's values in place of those that it fixes."""
+    """The node's hyper-parameters with the laboratory's values in place of those that it fixes; no noise stays none."""
     values = compose.hyperparameters(node)
+    given = {name: value for name, value in values.items() if value is not None and (name, value) != NO_NOISE}
     return values | {
         name: HYPER[name]
-        for name, value in values.items()
-        if name in HYPER and value is not None and not value >= KEPT.get(name, float("inf"))
+        for name, value in given.items()
+        if name in HYPER and not value >= KEPT.get(name, float("inf"))
     }
 
 
@@ -124,16 +128,16 @@ def fingerprint(
     dim: int = 2,
     box: float | None = None,
 ) -> Fingerprint:
-    """The fingerprint of one slot of a node; variants are always composed.
+    """The fingerprint of one slot of a node; variants without losses of their own are composed.
 
     Arguments: `hyper` replaces the laboratory's values; `at` puts the slot's object on a named exact one (see
     `resting`); `dim` and `box` are those of the actions, a box being the interval [-box, box] in every dimension.
     """
     values = dict(laboratory_hyper(node) if hyper is None else hyper) | ({} if box is None else {"box": box})
-    composed = composed or node.variant is not None
+    composed = composed or not compose.has_own_losses(node)
     return _of(
         lambda: compose.of_node(node, composed, values),
-        dict(node.coordinates) if composed else node.card.id,
+        dict(node.coordinates) if composed else node.id,
         values,
         setting(node, dim)._replace(box=box),
         slot,
@@ -149,8 +153,8 @@ def of_cell(name: str, cell: Mapping[str, str], hyper: Mapping[str, Any], slot: 
 
 def _of(make: Callable[[], Method], who, hyper, shown: Setting, slot: str, scenes: str, at) -> Fingerprint:
     composed = isinstance(who, dict)
-    code = [version("jaxlib"), code_hash() if composed else code_hash(who)]
-    described = [who, {k: v for k, v in hyper.items() if v is not None}, shown, slot, scenes, at and at[0], code]
+    made_by = [version("jaxlib"), code_hash() if composed else code_hash(*modules(who))]
+    described = [who, {k: v for k, v in hyper.items() if v is not None}, shown, slot, scenes, at and at[0], made_by]
     link = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
     if link not in _ALIVE:
         lab_scenes = SCENES[scenes](shown.dim)
@@ -164,11 +168,16 @@ _ALIVE: WeakValueDictionary[str, Fingerprint] = WeakValueDictionary()
 """Fingerprints in use: a second request for one of them gets the same compiled program."""
 
 
+def modules(id: str) -> list[str]:
+    """What the losses of a node are made from: a variant's file may borrow from its card's."""
+    return [id] if ":" not in id else [id.partition(":")[0], id]
+
+
 @cache
 def code_hash(*published: str) -> str:
     """16 hex digits of the code that fingerprints depend on: compose.py where no published module is named."""
     digest = hashlib.sha256()
-    own = [f"published/{name.replace('-', '_')}.py" for name in published] or ["compose.py"]
+    own = [f"published/{code.module(name)}.py" for name in published] or ["compose.py"]
     for name in (*SOURCES, *own):
         path = PACKAGE / name
         for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:

@@ -50,18 +50,23 @@ def part(axis: str, value: str) -> Function | None:
     return functions(PACKAGE / "parts" / f"{axis.replace('-', '_')}.py").get(identifier(value))
 
 
-def published(method: str) -> dict[str, Function]:
-    """Return the published losses of a method as functions of its file."""
-    return functions(PACKAGE / "published" / f"{method.replace('-', '_')}.py")
+def module(id: str) -> str:
+    """Return the name of the module of a method's losses, or of a variant's own: `qsm`, `qsm_flow_rl`."""
+    return id.replace("-", "_").replace(":", "_")
 
 
-def executable(kb: KB, names: Collection[str] = ()) -> list[Node]:
-    """Return the named methods or variants; without names all methods that have published losses.
+def published(id: str) -> dict[str, Function]:
+    """Return the published losses of a method, or a variant's own, as functions of its file."""
+    return functions(PACKAGE / "published" / f"{module(id)}.py")
+
+
+def executable(kb: KB, names: Collection[str] = (), variants: bool = False) -> list[Node]:
+    """Return the named methods or variants; without names all methods, or nodes, that have published losses.
 
     Errors: UserError for an unknown name, or one of a card that has no published losses.
     """
     if not names:
-        return [kb.nodes[id] for id in kb.cards if published(id)]
+        return [node for node in kb.nodes.values() if (variants or not node.variant) and published(node.id)]
     nodes = [kb.resolve(name) for name in names]
     for node in nodes:
         if not published(node.card.id):

@@ -71,7 +71,7 @@ AGAINST = ("same-target-field", "same-update-at-old")
 
 
 class Compared(NamedTuple):
-    """Two methods of one published cell: `same`, `apart` or `open`, at a level, and the rule or witness that says so."""
+    """Two methods of one published cell: `same`, `apart` or `open` at a level, and the rule or witness behind it."""
 
     a: str
     b: str
@@ -80,8 +80,12 @@ class Compared(NamedTuple):
     source: str
 
 
-def shared(kb: KB, projection: str) -> list[tuple[tuple[str, ...], tuple[str, ...], list[Compared]]]:
-    """What each published cell with several catalogued methods holds: its values, its methods, and their actors."""
+Shared = tuple[tuple[str, ...], tuple[str, ...], list[Compared]]
+"""Values of a published cell, its methods, and how their actors compare."""
+
+
+def shared(kb: KB, projection: str) -> list[Shared]:
+    """What each published cell with several catalogued methods holds."""
     members: dict[tuple[str, ...], list[str]] = {}
     for row in kb.projections[projection].published:
         if row["method"] in kb.cards:

@@ -178,4 +178,5 @@ def read(path: Path, shown: str) -> tuple[Verdicts, list[Problem]]:
 def stale(verdicts: Verdicts, cards: dict[str, Card]) -> list[str]:
     """Return the methods whose card has changed since their certificate was made."""
     now = {id: card_hash(card) for id, card in cards.items()}
-    return sorted({c.method for c in verdicts.certificates if c.card_hash and now.get(c.method) != c.card_hash})
+    card = lambda c: c.method.partition(":")[0]  # a variant stands on its method's card  # noqa: E731
+    return sorted({c.method for c in verdicts.certificates if c.card_hash and now.get(card(c)) != c.card_hash})

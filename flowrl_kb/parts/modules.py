@@ -74,10 +74,26 @@ class Perceptron(nn.Module):
         ]
 
 
-class Critics(nn.Module):
-    """Perceptrons with the same inputs and their own parameters: outputs (heads, ..., out)."""
+def _joined(module: nn.Module, width: int, inputs: Mapping[str, Array]) -> Array:
+    """The first layer of a residual network: one matrix for each input, whose products broadcast."""
+    draw = nn.initializers.normal(sum(x.shape[-1] for x in inputs.values()) ** -0.5)
+    h = module.param("bias", nn.initializers.zeros, (width,))
+    for name, x in inputs.items():
+        h = h + nn.Dense(width, use_bias=False, kernel_init=draw, name=name)(x)
+    return h
 
-    heads: int
+
+def _output(out: int, last: float, h: Array) -> Array:
+    return nn.Dense(out, kernel_init=nn.initializers.normal(last * h.shape[-1] ** -0.5), name="out")(h)
+
+
+class Simba(nn.Module):
+    """Residual blocks h + W_2 f(W_1 LN(h)), four times as wide inside, and LN before the output; one for each width.
+
+    Source: SimBa, Lee et al. 2024 (2410.09754), whose running normalisation of states belongs to the data and is left
+    out; f is relu there.
+    """
+
     hidden: Sequence[int]
     out: int
     last: float = 1.0
@@ -85,8 +101,52 @@ class Critics(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Mapping[str, Array]) -> Array:
+        h, active = _joined(self, self.hidden[0], inputs), ACTIVATIONS[self.activation]
+        for width in self.hidden:
+            inner = active(nn.Dense(4 * width)(nn.LayerNorm()(h)))
+            h = h + nn.Dense(width)(inner)
+        return _output(self.out, self.last, nn.LayerNorm()(h))
+
+
+class BroNet(nn.Module):
+    """f(LN(first layer)), then residual blocks h + LN(W_2 f(LN(W_1 h))); one for each width.
+
+    Source: BRO, Nauman et al. 2024 (2405.16158); f is relu there.
+    """
+
+    hidden: Sequence[int]
+    out: int
+    last: float = 1.0
+    activation: str = "mish"
+
+    @nn.compact
+    def __call__(self, inputs: Mapping[str, Array]) -> Array:
+        active = ACTIVATIONS[self.activation]
+        h = active(nn.LayerNorm()(_joined(self, self.hidden[0], inputs)))
+        for width in self.hidden:
+            inner = active(nn.LayerNorm()(nn.Dense(width)(h)))
+            h = h + nn.LayerNorm()(nn.Dense(width)(inner))
+        return _output(self.out, self.last, h)
+
+
+BACKBONES = {"mlp": Perceptron, "simba": Simba, "bronet": BroNet}
+"""Networks by name. The residual ones have one block for each entry of `hidden`, which must all be equal."""
+
+
+class Critics(nn.Module):
+    """Networks with the same inputs and their own parameters: outputs (heads, ..., out)."""
+
+    heads: int
+    hidden: Sequence[int]
+    out: int
+    last: float = 1.0
+    activation: str = "mish"
+    backbone: str = "mlp"
+
+    @nn.compact
+    def __call__(self, inputs: Mapping[str, Array]) -> Array:
         own = {"variable_axes": {"params": 0}, "split_rngs": {"params": True}}
-        each = nn.vmap(Perceptron, in_axes=None, axis_size=self.heads, **own)
+        each = nn.vmap(BACKBONES[self.backbone], in_axes=None, axis_size=self.heads, **own)
         return each(self.hidden, self.out, self.last, self.activation)(inputs)
 
 
@@ -97,10 +157,12 @@ class Gaussian(nn.Module):
     d: int
     state_std: bool
     activation: str = "mish"
+    backbone: str = "mlp"
 
     @nn.compact
     def __call__(self, inputs: Mapping[str, Array]) -> tuple[Array, Array]:
-        out = Perceptron(self.hidden, (1 + self.state_std) * self.d, 0.01, self.activation)(inputs)
+        net = BACKBONES[self.backbone]
+        out = net(self.hidden, (1 + self.state_std) * self.d, 0.01, self.activation)(inputs)
         if self.state_std:
             mean, log_std = jnp.split(out, 2, axis=-1)
         else:

@@ -14,7 +14,7 @@ from flax import linen as nn
 from flowrl_kb.errors import unknown
 from flowrl_kb.parts import policy
 from flowrl_kb.parts import prediction as predictions
-from flowrl_kb.parts.modules import Critics, Gaussian, Nothing, Perceptron, Scalar
+from flowrl_kb.parts.modules import BACKBONES, Critics, Gaussian, Nothing, Scalar
 from flowrl_kb.parts.path import coefficients
 from flowrl_kb.parts.types import Array, Key, Path
 
@@ -42,7 +42,8 @@ class Shape(NamedTuple):
     actions only) is the half-width inside which there are data: beyond it critics fall as -|a|^2 / 2, as the rewards
     of bandits do; a free network would extrapolate upwards somewhere. `waves` are angular frequencies whose sines and
     cosines of each action coordinate join the network's input, for laws that are much narrower than the unit box. A
-    categorical critic has `atoms` that evenly fill `support`. `activation` is one of `modules.ACTIVATIONS`.
+    categorical critic has `atoms` that evenly fill `support`. `activation` is one of `modules.ACTIVATIONS`,
+    `backbone` one of `modules.BACKBONES`.
     """
 
     ds: int
@@ -66,6 +67,7 @@ class Shape(NamedTuple):
     atoms: int = 1
     support: tuple[float, float] = (0.0, 0.0)
     activation: str = "mish"
+    backbone: str = "mlp"
 
 
 def embed(t: Array) -> Array:
@@ -198,12 +200,12 @@ class Kind(NamedTuple):
     bind: Callable[[Net, Shape], Any]
 
 
-def _one(p: Shape, out: int, last: float = 1.0) -> Perceptron:
-    return Perceptron(tuple(p.hidden), out, last, p.activation)
+def _one(p: Shape, out: int, last: float = 1.0) -> nn.Module:
+    return BACKBONES[p.backbone](tuple(p.hidden), out, last, p.activation)
 
 
 def _several(p: Shape, out: int, heads: int | None = None, last: float = 1.0) -> Critics:
-    return Critics(heads or p.heads, tuple(p.hidden), out, last, p.activation)
+    return Critics(heads or p.heads, tuple(p.hidden), out, last, p.activation, p.backbone)
 
 
 KINDS: dict[str, Kind] = {
@@ -212,7 +214,7 @@ KINDS: dict[str, Kind] = {
     "flat": Kind(lambda p: Nothing(), "", _flat),
     "map": Kind(lambda p: _one(p, p.d), "zs", _map),
     "gaussian": Kind(
-        lambda p: Gaussian(tuple(p.hidden), p.d, p.state_std, p.activation),
+        lambda p: Gaussian(tuple(p.hidden), p.d, p.state_std, p.activation, p.backbone),
         "s",
         lambda net, p: policy.Gaussian(lambda s: net({"s": s}), p.d, p.squash),
     ),

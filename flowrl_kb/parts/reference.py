@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax.numpy as jnp
+
 from flowrl_kb.parts import source
 from flowrl_kb.parts.types import Array, Batch, FieldPolicy, Key, Models
 
@@ -67,6 +69,15 @@ def uniform_floor(*, floor_weight, floor_samples, box=None) -> Reference:
         floor=lambda models, batch, key: source.uniform(models, batch, key, floor_samples, radius),
         floor_weight=floor_weight,
     )
+
+
+def corner_floor(*, floor_weight, floor_samples, box=None) -> Reference:
+    """As `uniform_floor`, with actions that are uniform where every coordinate is positive: [0, 1)^d, scaled by a box.
+
+    Source: QVPO in typoverflow/flow-rl.
+    """
+    whole = uniform_floor(floor_weight=floor_weight, floor_samples=floor_samples, box=box)
+    return whole._replace(floor=lambda models, batch, key: jnp.abs(whole.floor(models, batch, key)))
 
 
 def mixture() -> Reference:

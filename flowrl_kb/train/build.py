@@ -45,5 +45,5 @@ def agent(choice: Choice, chosen: Settings, task: Any) -> Agent:
     if choice.composed:
         built = compose.compose(choice.name, chosen.coordinates, hyper)
     else:
-        built = compose.published(choice.card, hyper)
+        built = compose.published(choice.name, hyper)
     return agents.make(built, chosen, task)

@@ -32,10 +32,10 @@ class Choice(NamedTuple):
 
 
 def method(kb: KB, name: str, composed: bool) -> Choice:
-    """A catalogued method or variant; variants have no published losses of their own and are composed."""
+    """A catalogued method or variant; variants without losses of their own are composed."""
     node = kb.resolve(name)
     notes = ()
-    if node.variant is not None and not composed:
+    if node.variant is not None and not composed and not code.published(node.id):
         composed, notes = True, (f"{node.id}: a variant runs as its composed cell ({node.variant.summary})",)
     law = node.card.law if node.variant is None else None
     return _choice(kb, node, node.id, dict(node.coordinates), composed, notes, law)

@@ -11,7 +11,7 @@ import yaml
 
 from flowrl_kb.errors import UserError, unknown
 from flowrl_kb.parts import path as paths
-from flowrl_kb.parts.modules import ACTIVATIONS
+from flowrl_kb.parts.modules import ACTIVATIONS, BACKBONES
 from flowrl_kb.parts.networks import Shape
 from flowrl_kb.parts.steering import BESIDE
 from flowrl_kb.parts.types import Array, Path
@@ -26,6 +26,7 @@ TRAINING: dict[str, Any] = {
     "decay_steps": None,
     "hidden": (256, 256, 256),
     "activation": "mish",
+    "backbone": "mlp",
     "heads": 2,
     "reward_scale": 1.0,
     "critic": "learned",
@@ -43,7 +44,7 @@ TRAINING: dict[str, Any] = {
 """Defaults of everything about training that a card may leave open."""
 
 OBJECTS = ("actor", "critic", "step_critic", "value", "behaviour", "energy")
-PER_OBJECT = ("learning_rate", "target_rate", "hidden", "activation", "gradient_norm", "every")
+PER_OBJECT = ("learning_rate", "target_rate", "hidden", "activation", "backbone", "gradient_norm", "every")
 """Settings that may be given for one trained object, by prefix: `critic_learning_rate`."""
 
 BANDIT = {
@@ -139,16 +140,26 @@ def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:
             raise UserError(f"--set {name}: found {value!r}, expected a number above zero")
         if name == "critic" and value not in ("learned", "exact"):
             raise UserError(f"--set critic: found {value!r}, expected learned or exact")
-        if name == "activation" or name.endswith("_activation"):
-            if value not in ACTIVATIONS:
-                raise unknown("activation", str(value), ACTIVATIONS)
+        for kind, names in {"activation": ACTIVATIONS, "backbone": BACKBONES}.items():
+            if (name == kind or name.endswith(f"_{kind}")) and value not in names:
+                raise unknown(kind, str(value), names)
         if name == "hidden" or name.endswith("_hidden"):
             value = (value,) if isinstance(value, int) else value
             if not isinstance(value, list | tuple) or not all(isinstance(v, int) and v > 0 for v in value):
                 raise UserError(f"--set {name}: found {value!r}, expected widths such as [256,256]")
             value = tuple(value)
         home[name] = int(value) if isinstance(before, int) and not isinstance(before, bool) else value
+    _one_width(training)
     return settings._replace(hyper=hyper, training=training)
+
+
+def _one_width(training: Mapping[str, Any]) -> None:
+    """Errors: UserError where a residual network is given several widths."""
+    for name in ("", *(f"{o}_" for o in OBJECTS)):
+        backbone = training.get(f"{name}backbone", training.get("backbone", "mlp"))
+        hidden = training.get(f"{name}hidden", training["hidden"])
+        if backbone != "mlp" and len(set(hidden)) > 1:
+            raise UserError(f"--set {name}backbone={backbone}: found hidden widths {list(hidden)}, expected equal ones")
 
 
 def on_bandit(settings: Settings, steps: int) -> Settings:
@@ -271,6 +282,7 @@ def shapes(settings: Settings, trains: Mapping[str, str], ds: int, d: int, box: 
         name: base._replace(
             hidden=tuple(training.get(f"{name}_hidden", training["hidden"])),
             activation=training.get(f"{name}_activation", training.get("activation", "mish")),
+            backbone=training.get(f"{name}_backbone", training.get("backbone", "mlp")),
             scalar=training.get(f"{name}_start", 0.0),
         )
         for name in trains

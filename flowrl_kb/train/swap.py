@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from flowrl_kb.train.drive import Run
 
 RUNS, UNREAD, REFUSED, NO_PART = "runs", "unread", "refused", "no part"
+EMPTY = "empty cell"
 
 
 class Swap(NamedTuple):
     """One exchanged value and its outcome.
 
     RUNS: as another program; UNREAD: as the same program, because no update or acting reads the component; REFUSED: by
-    the constraint in `why`; NO_PART: for the reason in `why`.
+    the constraint in `why`; NO_PART: for the reason in `why`. Where it runs, `why` names the methods and variants that
+    fill the new cell, or says that none does.
     """
 
     method: str
@@ -57,7 +59,13 @@ def swaps(kb: KB, node: Node, axes: Iterable[str] = (), updates: int = 0) -> Ite
             except UserError as error:
                 yield Swap(node.id, axis.id, value.id, NO_PART, error.lines[0])
             else:
-                yield Swap(node.id, axis.id, value.id, outcome)
+                yield Swap(node.id, axis.id, value.id, outcome, _filled(kb, cell))
+
+
+def _filled(kb: KB, cell: Mapping[str, str]) -> str:
+    """The nodes at a point of all mechanism axes, in words."""
+    there, _ = cells.members(kb, {axis.id: cell[axis.id] for axis in kb.mechanism})
+    return ", ".join(sorted(node.id for node in there)) or EMPTY
 
 
 def _run(kb: KB, node: Node, cell: Mapping[str, str]) -> Run:
@@ -99,4 +107,6 @@ def swap(
         for found in swaps(kb, node, axis or (), updates):
             print(*found, sep="\t", flush=True)
             total[found.outcome] += 1
-    print(", ".join(f"{total[outcome]} {outcome}" for outcome in (RUNS, UNREAD, REFUSED, NO_PART)))
+            total[EMPTY] += found.outcome == RUNS and found.why == EMPTY
+    counts = ", ".join(f"{total[outcome]} {outcome}" for outcome in (RUNS, UNREAD, REFUSED, NO_PART))
+    print(f"{counts}; of those that run {total[EMPTY]} fill a cell that no card has")

@@ -1,4 +1,4 @@
-"""EDP's actor: its certificate is undecided because one coin picks the head for a whole batch; the coin held, it is not.
+"""EDP's actor is undecided because one coin picks the head for a whole batch; with the coin held it is not.
 
 With both heads equal the coin does nothing, and the published and the composed update must be equal for either head:
 then so is their average over the coin.

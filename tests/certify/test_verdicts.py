@@ -27,7 +27,7 @@ def test_every_method_has_fresh_and_equal_certificates(name):
     trained = set() if KB.nodes[name]["policy"] == "flat" else {"actor"}
     assert {"acting", *trained} <= {row["slot"] for row in rows}
     for row in rows:
-        now = (card_hash(KB.cards[name]), store.code_hash(name))
+        now = (card_hash(KB.nodes[name].card), store.code_hash(name))
         assert (row["card_hash"], row["code_hash"]) == now, "stale: run flowrl-kb certify --write"
         if row["verdict"] == "undecided":
             assert ("undecided", f"{name}:{row['slot']}") in OPEN, row

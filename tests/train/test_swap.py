@@ -6,7 +6,7 @@ from flowrl_kb.kb.code import executable
 from flowrl_kb.kb.load import load
 from flowrl_kb.tasks import bandits
 from flowrl_kb.train import build, choose
-from flowrl_kb.train.swap import NO_PART, REFUSED, RUNS, UNREAD, swaps
+from flowrl_kb.train.swap import EMPTY, NO_PART, REFUSED, RUNS, UNREAD, swaps
 
 KB = load()
 
@@ -19,6 +19,13 @@ def test_a_path_runs_in_place_of_another():
     """Ends in updates that were made, not only traced."""
     found = outcomes("idql", "path", updates=2)
     assert {value: one.outcome for value, one in found.items()} == {"linear": RUNS, "ve": RUNS, "none": REFUSED}
+    assert "idql" in found["linear"].why, "a path is no mechanism: the cell is its own"
+
+
+def test_a_swap_says_whether_a_card_fills_its_cell():
+    found = outcomes("gempo", "operator")
+    assert "gempo:exp" in found["exponential"].why and found["square"].why == "gempo:square"
+    assert outcomes("sdac", "operator")["linear"].why == EMPTY
 
 
 def test_a_refusal_names_a_constraint_that_the_cell_breaks():

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from flowrl_kb.kb.load import KB
 
 Places = dict[str, dict[str, Placement]]
+PLACED = {
+    "agrees": "as published",
+    "differs": "published elsewhere",
+    "unknown": "published, undecided here",
+    "unplaced": "not in the published table",
+}
 
 
 def page(kb: KB, id: str) -> str:
@@ -28,7 +34,7 @@ def page(kb: KB, id: str) -> str:
         html.para(
             f"The taxonomy of {esc(chart.source)}, computed from the coordinates of the cards. "
             "Nobody placed a method by hand; where the source printed a placement, it is compared. "
-            + html.link("@/maps/index.md", "Other maps")
+            + html.link("maps/index.html", "Other maps")
             + "."
         ),
         _legend(),
@@ -59,8 +65,8 @@ def index(kb: KB) -> str:
     return html.document(
         "Maps",
         html.para(
-            "Every map is somebody else's taxonomy, computed from the coordinates of the cards. Most ask one or two of the "
-            "questions that are the axes here; where their authors placed a method, the placement is compared."
+            "Every map is somebody else's taxonomy, computed from the coordinates of the cards. Most ask one or two of "
+            "the questions that are the axes here; where their authors placed a method, the placement is compared."
         ),
         html.table("Maps", ("Map", "Source", "Asks for", "Placements that agree"), rows),
         toc=False,
@@ -69,18 +75,15 @@ def index(kb: KB) -> str:
 
 
 def _legend() -> str:
-    marks = (
-        html.badge("agrees", "as published"),
-        html.badge("differs", "published elsewhere"),
-        html.badge("unplaced", "not in the published table"),
-    )
-    return html.para(" ".join(marks), "kb-legend")
+    return html.para(" ".join(html.badge(kind, word) for kind, word in PLACED.items()), "kb-legend")
 
 
 def _verdict(found: dict[str, Placement], listed: bool) -> str:
     if not listed:
         return "unplaced"
-    return "differs" if any(p.agrees is False for p in found.values()) else "agrees"
+    if any(p.agrees is False for p in found.values()):
+        return "differs"
+    return "unknown" if any(p.published and p.computed == UNKNOWN for p in found.values()) else "agrees"
 
 
 def _matrix(kb: KB, chart: Projection, places: Places, listed: set[str]) -> str:
@@ -122,11 +125,7 @@ def _title(function: str, value: str) -> str:
 
 def _member(kb: KB, id: str, found: dict[str, Placement], listed: bool) -> str:
     kind = _verdict(found, listed)
-    word = {
-        "agrees": "as published",
-        "differs": "published elsewhere",
-        "unplaced": "not in the published table",
-    }[kind]
+    word = PLACED[kind]
     icon, _ = html.STATUS[kind]
     mark = f'<span class="kb-mark kb-{kind}" role="img" aria-label="{word}" title="{word}">{icon}</span>'
     return f"{mark} {html.link(html.anchored('methods', id), kb.cards[id].name)}"
@@ -229,9 +228,8 @@ def _cells(kb: KB, id: str) -> list[str]:
         for pair in found:
             if pair.state == state:
                 here.setdefault((pair.level, pair.source), []).append(f"{pair.a} ~ {pair.b}")
-        return "<br>".join(
-            esc(", ".join(names)) + (f": {level} ({_source(kb, by)})" if by else "") for (level, by), names in here.items()
-        )
+        because = lambda level, by: f": {level} ({_source(kb, by)})" if by else ""  # noqa: E731
+        return "<br>".join(esc(", ".join(names)) + because(*why) for why, names in here.items())
 
     rows = [
         (esc(", ".join(cell)), pairs(found, "same"), pairs(found, "apart"), pairs(found, "open"))
@@ -240,7 +238,8 @@ def _cells(kb: KB, id: str) -> list[str]:
     if not rows:
         return []
     head = ("Published cell", "Same target", "Different", "Not compared")
-    return [html.heading(2, "What one cell holds", "cells"), html.table("Actors that share a published cell", head, rows)]
+    table = html.table("Actors that share a published cell", head, rows)
+    return [html.heading(2, "What one cell holds", "cells"), table]
 
 
 def _word(value: str) -> str:

@@ -39,18 +39,9 @@ def run(card: Card) -> str:
 
 def source(kb: KB, node: Node) -> str:
     """Return the published losses and the parts of the cell, read from their files."""
-    blocks = []
-    file = f"flowrl_kb/published/{node.card.id.replace('-', '_')}.py"
-    for name, function in code.published(node.card.id).items():
-        opened = name == "actor_loss"
-        blocks.append(
-            html.folded(
-                f"<code>{name}</code>, as published",
-                html.fence("python", function.source, file, function.line),
-                markdown=True,
-                opened=opened,
-            )
-        )
+    blocks = _losses(node.card.id, "as published")
+    for variant in node.card.variants:
+        blocks += _losses(f"{node.card.id}:{variant.id}", f"of {esc(variant.id)}")
     parts = []
     for axis in kb.mechanism:
         part = code.part(axis.id, node[axis.id])
@@ -63,6 +54,19 @@ def source(kb: KB, node: Node) -> str:
             html.folded(f"The parts that compose its cell ({len(parts)} axes)", "".join(parts), markdown=True)
         )
     return "\n".join(blocks)
+
+
+def _losses(id: str, whose: str) -> list[str]:
+    file = f"flowrl_kb/published/{code.module(id)}.py"
+    return [
+        html.folded(
+            f"<code>{name}</code>, {whose}",
+            html.fence("python", function.source, file, function.line),
+            markdown=True,
+            opened=name == "actor_loss" and ":" not in id,
+        )
+        for name, function in code.published(id).items()
+    ]
 
 
 def law(kb: KB, card: Card) -> str:

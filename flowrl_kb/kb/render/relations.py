@@ -85,7 +85,7 @@ def _certificates(kb: KB) -> str:
             figure(c.margin),
         )
         for c in kb.verdicts.certificates
-        if c.method in kb.cards
+        if c.method in kb.nodes
     ]
     if not rows:
         return html.para("No certificate has been written yet: run <code>flowrl-kb certify --write</code>.")
