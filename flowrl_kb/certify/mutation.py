@@ -37,10 +37,11 @@ def mutants(kb: KB, node: Node, slot: str) -> Iterator[tuple[str, str, dict[str,
     """Every executable change of one coordinate of the slot: (axis, value, cell, hyper-parameters).
 
     Where a constraint couples two axes, the second is moved along (to the first value that is allowed and has a part).
-    Of a variant only the coordinates are changed in which it differs from its card, which tests the others.
+    Of a variant only acting is changed, and the coordinates in which it differs from its card, which tests the others.
     """
     axes = SLOT_AXES.get(slot, [axis.id for axis in kb.actor_axes])
-    own = axes if node.variant is None else [axis for axis in axes if axis in node.variant.coordinates]
+    changed = {"acting", *(node.variant.coordinates if node.variant else axes)}
+    own = [axis for axis in axes if axis in changed]
     for axis in map(kb.axes.__getitem__, own):
         if axis.id in PLAIN_BACKUP and node["backup"] == "none":
             continue  # there is no next action to propose, to read or to smooth
