@@ -24,6 +24,14 @@ def test_floor_actions_fill_the_box_whatever_the_policy():
     np.testing.assert_allclose(a.var((0, 1)), 4.0 / 3.0, rtol=0.05)
 
 
+def test_a_corner_floor_fills_the_positive_corner_alone():
+    floor = reference.corner_floor(floor_weight=0.01, floor_samples=4000, box=2.0)
+    a = floor.floor(Models(), Batch(s=jnp.zeros((1, 1)), a=jnp.zeros((1, 2))), jax.random.key(0))
+    assert floor.floor_weight == 0.01 and bool(jnp.all((a >= 0.0) & (a <= 2.0)))
+    np.testing.assert_allclose(a.mean((0, 1)), 1.0, atol=0.05)
+    np.testing.assert_allclose(a.var((0, 1)), 1.0 / 3.0, rtol=0.05)
+
+
 class _Drawn:
     """Next actions whose heads are [1, 4] and [3, 2]: each head prefers another one."""
 
