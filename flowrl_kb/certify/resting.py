@@ -88,8 +88,8 @@ def trains(node: Node) -> Mapping[str, str]:
 def predicted(node: Node) -> Prediction | None:
     """The field at which the node's actor loss should rest, by its coordinates; None where no quadrature gives it.
 
-    Not covered: policies that are trained through their samples (pathwise, ratios), and regressions on samples of the
-    previous policy, whose law is that of a chain and not of its field.
+    Not covered: policies that are trained through their samples (pathwise, ratios), regressions on samples of the
+    previous policy, whose law is that of a chain and not of its field, and gradients that a batch statistic divides.
     """
     hyper = laboratory_hyper(node)
     critic = "target_critic" if hyper.get("actor_critic") == "target" else "critic"
@@ -99,6 +99,8 @@ def predicted(node: Node) -> Prediction | None:
         return Prediction(
             "actor", "field of the data", exact.behaviour, partial(exact.naive, 1.0, critic, "fixed", True, False)
         )
+    if node["normaliser"] not in ("none", "mean-abs-q"):
+        return None
     if node["intermediate-value"] == "soft" and node["reference"] == "uniform" and node["aggregation"] == "min":
         law = lambda scale: partial(exact.boltzmann, scale * hyper["temperature"], critic)  # noqa: E731
         return Prediction("actor", f"Boltzmann field of the {critic}", law(1.0), law(COLDER), limit=True)

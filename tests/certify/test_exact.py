@@ -61,6 +61,7 @@ def test_predictions_follow_coordinates_and_not_names():
     assert named["sdac"].limit and named["idem"].limit
     assert named["sdac"].name.startswith("Boltzmann") and named["qsm"].name == "naive field, reference uniform"
     assert named["dac"].name == "naive field, reference fixed" and named["idql"].name == "field of the data"
+    assert resting.predicted(KB.nodes["qsm:flow-rl"]) is None, "its gradient is divided by its own size"
     assert all(named[id] is None for id in ("dql", "dppo", "fpo", "fql", "sac", "ppo", "dpmd", "qipo"))
 
 
