@@ -33,8 +33,6 @@ PAIRINGS: dict[str, Pairing] = {
     "sdac": Pairing("SDACAgent", f"{ONLINE}/sdac.yaml", "sdac:flow-rl", {**ONE, "actor_every": 1}),
     "idem": Pairing("IDEMAgent", f"{ONLINE}/idem.yaml", "idem", ONE),
     "dpmd": Pairing("DPMDAgent", f"{ONLINE}/dpmd.yaml", "dpmd", {**ONE, "actor_every": 1, "candidates": 64}),
-    "qvpo": Pairing("QVPOAgent", f"{ONLINE}/qvpo.yaml", "qvpo:flow-rl", {**ONE, "hidden": SMALL, "actor_every": 1}),
-    "dacer": Pairing("DACERAgent", f"{ONLINE}/dacer.yaml", "dacer", {**ONE, "actor_every": 2}),
     "iql": Pairing("IQLAgent", f"{OFFLINE}/iql.yaml", "iql", RELU),
     "dql": Pairing("DQLAgent", f"{OFFLINE}/dql.yaml", "dql", {"hidden": MIDDLE}),
     "dac": Pairing("DACAgent", f"{OFFLINE}/dac.yaml", "dac", {"hidden": MIDDLE, "heads": 10}),
