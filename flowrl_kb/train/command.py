@@ -114,5 +114,9 @@ def _train(asked: dict[str, Any], folder: Path | None, resumed: bool) -> None:
     if not finished:
         print(f"interrupted at {this.step} of {steps} {this.unit}; continue: flowrl-kb run --resume {folder}")
         raise typer.Exit(130)
-    for line in runs.report(this, folder, choice, chosen):
-        print(line)
+    try:
+        for line in runs.report(this, folder, choice, chosen):
+            print(line)
+    except KeyboardInterrupt:
+        print(f"stopped before the report was complete; it is made again by flowrl-kb run --resume {folder}")
+        raise typer.Exit(130) from None
