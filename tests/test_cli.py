@@ -173,3 +173,11 @@ def test_importing_the_package_is_cheap():
     probe = "import sys, flowrl_kb; print({'jax', 'pydantic', 'yaml', 'networkx'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
+
+
+def test_a_cell_is_not_certified_against_itself(call):
+    """A variant without losses of its own has only its cell."""
+    code, _, err = call("certify", "qsm:maxentdp")
+    assert code == 2 and err.strip() == (
+        "qsm:maxentdp: found no losses of its own, so that there is nothing to compare its cell with"
+    )

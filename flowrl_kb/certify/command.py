@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from flowrl_kb.kb.code import executable
+from flowrl_kb.errors import UserError
+from flowrl_kb.kb.code import executable, published
 from flowrl_kb.kb.load import KB, load
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.verdicts import card_hash
@@ -29,6 +30,9 @@ def certify(
 
     kb = load()
     chosen = executable(kb, methods or (), variants=True)
+    for node in chosen:
+        if not published(node.id):  # its cell would be compared with itself
+            raise UserError(f"{node.id}: found no losses of its own, so that there is nothing to compare its cell with")
     require_sound_numerics()
     if atlas:
         from flowrl_kb.certify.audit.build import build

@@ -77,7 +77,7 @@ def state_value(
     return value
 
 
-Posterior = Callable[[Callable[[Array, Array], Array]], Callable[[Array, Array, Array], Array]]
+Posterior = Callable[[Callable[[Array, Array, Array], Array]], Callable[[Array, Array, Array], Array]]
 
 
 def _posterior(critic: str, over: Callable, scene: Scenario, path: Path) -> Posterior:
