@@ -124,10 +124,10 @@ def _certify_one(kb: KB, node: Node, mutations: bool, data: dict[str, Any]) -> l
 
 
 def _stationary(node: Node, data: dict[str, Any], force: bool) -> list[str]:
-    from flowrl_kb.certify import exact, oracles, resting, stationarity
+    from flowrl_kb.certify import stationarity
     from flowrl_kb.certify.store import code_hash, replaced
 
-    code = code_hash(node.id, more=(exact, oracles, resting, stationarity))
+    code = code_hash(node.id, more=(*stationarity.ORACLES, stationarity))
     now = {"card_hash": card_hash(node.card), "code_hash": code}
     stored = [row for row in data["stationarity"] if row["method"] == node.id]
     if not force and stored and all(row[name] == value for row in stored for name, value in now.items()):

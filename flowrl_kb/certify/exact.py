@@ -24,9 +24,9 @@ DRAWS = 16384
 Field = Callable[[Array, Array, Array], Array]
 
 
-def hermite(dim: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes (n, dim) and log weights (n,) of a standard normal average."""
-    node, weight = np.polynomial.hermite_e.hermegauss(NODES)
+def hermite(dim: int, number: int = NODES) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes (n, dim) and log weights (n,) of a standard normal average, `number` in each dimension."""
+    node, weight = np.polynomial.hermite_e.hermegauss(number)
     nodes = np.stack(np.meshgrid(*[node] * dim, indexing="ij"), -1).reshape(-1, dim)
     weights = np.stack(np.meshgrid(*[weight] * dim, indexing="ij"), -1).reshape(-1, dim)
     return nodes.astype(np.float32), np.log(weights / weight.sum()).sum(1).astype(np.float32)

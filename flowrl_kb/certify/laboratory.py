@@ -153,16 +153,23 @@ def q_heads(bumps: Bumps, extra: Callable[[Array, Array], Array] | None = None) 
 
 
 def step_heads(
-    bumps: Bumps, path: Path, extra: Callable[[Path, Array, Array, Array], Array] | None = None
+    bumps: Bumps,
+    path: Path,
+    extra: Callable[[Path, Array, Array, Array], Array] | None = None,
+    exact: Callable[[Array, Array, Array], Array] | None = None,
 ) -> Callable[[Array, Array, Array], Array]:
     """Values (s, x, t) -> (H, ...) of chain states: Q of the rescaled state, less of it the noisier the level.
 
-    Plus a trained perturbation (..., H). No chain of the laboratory has these values, so that they are no fixed point.
+    Plus a trained perturbation (..., H). No chain of the laboratory has these values, so that they are no fixed point;
+    `exact` stands in their place.
     """
 
-    def heads(s: Array, x: Array, t: Array) -> Array:
+    def rough(s: Array, x: Array, t: Array) -> Array:
         size = jnp.sqrt(path.alpha(t) ** 2 + path.sigma(t) ** 2)
-        q = path.alpha(t) / size * q_heads(bumps)(s, x / size[..., None])
+        return path.alpha(t) / size * q_heads(bumps)(s, x / size[..., None])
+
+    def heads(s: Array, x: Array, t: Array) -> Array:
+        q = (exact or rough)(s, x, t)
         return q if extra is None else q + jnp.moveaxis(extra(path, s, x, t), -1, 0)
 
     return heads

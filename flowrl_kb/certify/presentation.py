@@ -126,14 +126,14 @@ def models(
     """Every object of a method; `trained` gives the perturbation of each trained object by its name.
 
     `exact` gives, by name, factories of what stands in the place of the laboratory's: factory(path) is a noise field of
-    the actor or the behaviour model, a state value, or an energy.
+    the actor or the behaviour model, a state value, a step critic, or an energy.
     """
 
     def of(name: str, attribute: str):
         return getattr(trained[name], attribute) if name in trained else None
 
     path, at = lab_path(setting.path), exact or {}
-    there = {name: at[name](path) for name in ("value", "energy") if name in at}
+    there = {name: at[name](path) for name in ("value", "step_critic", "energy") if name in at}
     flow = setting._replace(policy="field", path="linear" if setting.path == "none" else setting.path, sampler="ode")
     # A model that is being trained must not stand at its optimum, where its expected update vanishes.
     cloned = lab.law(scene, "current" if "behaviour" in trained else "behaviour")
@@ -149,7 +149,7 @@ def models(
         target_spread=lab.spread_heads(scene.target_critic),
         logits=lab.logit_heads(scene.critic, ATOMS, of("critic", "logits")),
         target_logits=lab.logit_heads(scene.target_critic, ATOMS),
-        step_critic=lab.step_heads(scene.critic, path, of("step_critic", "step_heads")),
+        step_critic=lab.step_heads(scene.critic, path, of("step_critic", "step_heads"), there.get("step_critic")),
         target_step_critic=lab.step_heads(scene.target_critic, path),
         value=lab.state_value(scene.critic, setting.dim, of("value", "value"), there.get("value")),
         target_value=lab.state_value(scene.target_critic, setting.dim),

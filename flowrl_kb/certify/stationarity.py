@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from flowrl_kb import compose
-from flowrl_kb.certify import exact, oracles, resting, subject
+from flowrl_kb.certify import chain_oracles, exact, oracles, resting, subject
 from flowrl_kb.certify.compare import LOOKS, MARGIN, WIDE, Comparison, references, residual_test
 from flowrl_kb.certify.features import block_name
 from flowrl_kb.certify.fingerprint import Fingerprint
@@ -25,13 +25,12 @@ from flowrl_kb.certify.store import kept, made_from, modules_hash
 from flowrl_kb.certify.subject import laboratory_hyper
 from flowrl_kb.kb.nodes import Node
 
-CANDIDATES = (16, 32, 64, 128)
-"""Numbers of candidates from which a limit is extrapolated, with terms in 1/K and 1/K^2."""
+ORACLES = (exact, oracles, chain_oracles, resting)
+"""What makes the objects; a fingerprint at one of them must not be found again under an older formula of it."""
 AT = LOOKS[1:3]
 """Looks at an object; the error rates are those of five looks."""
-Asked = tuple[str, str, Callable, tuple[int, ...]]
-"""Slot, name and `exact` of a prediction, and the numbers of candidates whose limit is asked (none: the laboratory's).
-"""
+Asked = tuple[str, str, Callable, tuple[int, ...], int]
+"""Slot, name, `exact`, `candidates` and `dim` of a prediction."""
 
 
 def tested(node: Node, asked: Asked) -> tuple[Comparison, dict[str, float]]:
@@ -45,10 +44,10 @@ def tested(node: Node, asked: Asked) -> tuple[Comparison, dict[str, float]]:
 
 def _at(node: Node, asked: Asked) -> list[Fingerprint]:
     """The slot's updates at the object, one for each number of candidates."""
-    hyper, (slot, name, there, counts) = laboratory_hyper(node), asked
-    # A fingerprint at an object must not be found again under an older formula of it.
-    at = (f"{name} {modules_hash(exact, oracles, resting)}", lambda scene, path: there(scene, path))
-    return [subject.fingerprint(node, slot, hyper={**hyper, "candidates": k}, at=at) for k in _counts(node, counts)]
+    hyper, (slot, name, there, counts, dim) = laboratory_hyper(node), asked
+    at = (f"{name} {modules_hash(*ORACLES)}", lambda scene, path: there(scene, path))
+    hypers = ({**hyper, "candidates": k} for k in _counts(node, counts))
+    return [subject.fingerprint(node, slot, hyper=given, at=at, dim=dim) for given in hypers]
 
 
 def _counts(node: Node, candidates: tuple[int, ...]) -> tuple[int | None, ...]:
@@ -69,9 +68,9 @@ def rest(node: Node, asked: Asked, n: int) -> tuple[Comparison, dict[str, float]
 
     Several numbers of candidates are extrapolated to infinitely many.
     """
-    slot, _, _, candidates = asked
+    slot, _, _, candidates, dim = asked
     method = compose.of_node(node, hyper=laboratory_hyper(node))
-    reference, _ = references(subject.fingerprint(node, slot).take(LOOKS[1]), subject.rows(method, slot))
+    reference, _ = references(subject.fingerprint(node, slot, dim=dim).take(LOOKS[1]), subject.rows(method, slot, dim))
     counts = _counts(node, candidates)
     points = [made.take(n) for made in _at(node, asked)]
     found = {
@@ -98,10 +97,11 @@ def certify(node: Node, stored: Iterable[dict[str, Any]] = ()) -> list[dict[str,
 
 def _certified(node: Node, prediction: Prediction, stored: Iterable[dict[str, Any]]) -> dict[str, Any]:
     slot, name = prediction.slot, prediction.name
-    asked = (slot, name, prediction.exact, CANDIDATES * prediction.limit)
-    wrong = (slot, f"control of {name}", prediction.control, CANDIDATES[-1:] * prediction.limit)
+    asked = (slot, name, prediction.exact, prediction.candidates, prediction.dim)
+    wrong = (slot, f"control of {name}", prediction.control, prediction.candidates[-1:], prediction.dim)
+    limit = len(prediction.candidates) > 1
     key = {"method": node.id, "slot": slot, "level": "same-target-field", "field": name}
-    updates = (subject.fingerprint(node, slot), *_at(node, asked), *_at(node, wrong))
+    updates = (subject.fingerprint(node, slot, dim=prediction.dim), *_at(node, asked), *_at(node, wrong))
     key["made_from"] = made_from(*updates, more=(sys.modules[__name__],))
     if same := kept(stored, key):
         return same
@@ -109,7 +109,7 @@ def _certified(node: Node, prediction: Prediction, stored: Iterable[dict[str, An
     control, _ = tested(node, wrong)
     scene, block = result.worst
     verdict = {"equal": "stationary", "different": "moving"}.get(result.verdict, result.verdict)
-    if prediction.limit and verdict == "moving":
+    if limit and verdict == "moving":
         verdict = "undecided"  # an intercept away from zero may be the fault of the terms that were extrapolated
     return {
         **key,
@@ -118,7 +118,7 @@ def _certified(node: Node, prediction: Prediction, stored: Iterable[dict[str, An
         "upper_bound": round(result.bound, 4),
         "margin": result.margin,
         "where": f"scenario {scene + 1}, {block_name(trains(node)[slot], block)}",
-        "candidates": points if prediction.limit else {},
+        "candidates": points if limit else {},
         "control": {
             "verdict": "moving" if control.verdict == "different" else control.verdict,
             "worst_residual": round(control.residual, 4),

@@ -16,7 +16,7 @@ import numpy as np
 
 from flowrl_kb.certify import laboratory as lab
 from flowrl_kb.certify.presentation import lab_path
-from flowrl_kb.certify.resting import Prediction, predictions
+from flowrl_kb.certify.resting import RETURNS, Prediction, predictions
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
 
@@ -26,15 +26,16 @@ APART = 0.1
 CLONE = ["unlimited capacity at every noise level"]
 LIMIT = ["infinitely many candidates", "equal temperature"]
 ONE_CRITIC = "both read the same critic"
+ONE_DATA = "the returns are of actions of one policy"
 
 
 def pairs(kb: KB, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Compare every two losses of one slot that are at rest.
 
     Methods that read different critics rest at objects of one formula; the pair then keeps the assumption that both
-    read the same critic.
+    read the same critic. Values of steps and of noises are no two answers to one question and stay unpaired.
     """
-    at_rest = [row for row in rows if row["verdict"] == "stationary"]
+    at_rest = [row for row in rows if row["verdict"] == "stationary" and row["slot"] != "step_critic"]
     for one, other in combinations(at_rest, 2):
         if one["slot"] != other["slot"] or one["method"] == other["method"]:
             continue
@@ -46,7 +47,9 @@ def pairs(kb: KB, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _shared(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     assumptions = list(LIMIT if one["candidates"] else CLONE)
-    if not one["candidates"] and one["field"] != "field of the data":
+    if RETURNS == one["field"]:
+        assumptions.append(ONE_DATA)
+    elif not one["candidates"] and one["field"] != "field of the data":
         assumptions.append("equal temperature or expectile")
     if one["field"] != other["field"]:
         assumptions.append(ONE_CRITIC)
@@ -60,6 +63,8 @@ def _shared(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 def _apart(kb: KB, one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any] | None:
     nodes = [kb.nodes[row["method"]] for row in (one, other)]
+    if one["slot"] == "value" and len({node["setting"] == "on-policy" for node in nodes}) > 1:
+        return None  # their data differ, whatever the formulas
     objects = [_predicted(node, row) for node, row in zip(nodes, (one, other), strict=True)]
     far, scene = distance(one["slot"], *zip(nodes, objects, strict=True))
     if far < APART:
@@ -79,13 +84,14 @@ def distance(slot: str, one: tuple[Node, Prediction], other: tuple[Node, Predict
 
     Root mean square over contexts, and over actions noised to the laboratory's levels: both see the same actions,
     noises and log-SNR, each on its own path. Relative to the first object's deviation, or to the size of a field.
+    Energies are compared by their slopes, which guide the sampler: some are learned up to a function of level and state.
     """
     scenes = _with_one_critic(lab.drifted())
     found = []
     for i in range(len(scenes.laws.std)):
         scene = jax.tree.map(lambda a, i=i: jnp.asarray(a)[i], scenes)
         a, b = (_values(slot, scene, *pair) for pair in (one, other))
-        centre = jnp.mean(a, axis=0) if slot in ("value", "energy") else 0.0
+        centre = jnp.mean(a, axis=0) if slot == "value" else 0.0
         found.append(float(jnp.sqrt(jnp.mean((a - b) ** 2) / jnp.mean((a - centre) ** 2))))
     return max(found), int(np.argmax(found))
 
@@ -107,4 +113,6 @@ def _values(slot: str, scene: lab.Scenario, node: Node, prediction: Prediction):
     t = path.sample_t(k_level, (POINTS,))
     a = lab.draw(lab.law(scene, "behaviour"), k_a, s)
     x = path.alpha(t)[:, None] * a + path.sigma(t)[:, None] * jax.random.normal(k_eps, a.shape)
+    if slot == "energy":
+        exact = jax.grad(lambda x, t, s, of=exact: jnp.sum(of(x, t, s)))
     return jax.jit(exact)(x, t, s)

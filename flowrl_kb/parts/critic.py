@@ -179,10 +179,20 @@ def planned(backup: Backup, regress: Regress, *, discount) -> dict[str, Loss]:
     return {"critic": critic}
 
 
-def advantage(backup: Backup | None, regress: Regress | None, *, value_weight=0.5) -> dict[str, Loss]:
-    """A state value regressed on the returns of roll-outs; advantages of fresh ones are made by the roll-out loop."""
+def advantage(backup: Backup | None, regress: Regress | None, *, value_weight=0.5, value_clip=None) -> dict[str, Loss]:
+    """A state value regressed on the returns of roll-outs; advantages of fresh ones are made by the roll-out loop.
+
+    With `value_clip` = c the error is max{(V - R)^2, (V_old + clip(V - V_old, -c, c) - R)^2}, V_old the value at the
+    roll-out (`models.target_value`). Source: wadx2019/genpo (d7d8f72), flowppo.py; flow-rl (bae22f4), ppo.py.
+    """
 
     def value(models: Models, batch: Batch, key: Key):
-        return value_weight * jnp.mean(jnp.square(models.value(batch.s) - batch.returns)), {}
+        v = models.value(batch.s)
+        error = jnp.square(v - batch.returns)
+        if value_clip is not None:
+            before = jax.lax.stop_gradient(models.target_value(batch.s))
+            near = before + jnp.clip(v - before, -value_clip, value_clip)
+            error = jnp.maximum(error, jnp.square(near - batch.returns))
+        return value_weight * jnp.mean(error), {}
 
     return {"value": value}

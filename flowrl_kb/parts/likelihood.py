@@ -124,39 +124,63 @@ def change_of_variables(models: Models, batch: Batch) -> Array:
     return (new - jax.lax.stop_gradient(old))[None]
 
 
-def _pair_losses(field: FieldPolicy, batch: Batch, loss_space: str, reduction: str) -> Array:
-    """Denoising loss (N, B) at the stored pairs, reduced over dimensions."""
+def _pair_losses(field: FieldPolicy, batch: Batch, loss_space: str, reduction: str, cfm_loss_max) -> Array:
+    """Denoising loss (N, B) at the stored pairs, reduced over dimensions and cut at `cfm_loss_max`."""
     x = forward(field.path, batch.a, batch.pair_t, batch.pair_eps)
     error = REDUCTIONS[reduction](jnp.square(field.eps(x, batch.pair_t, batch.s) - batch.pair_eps), -1)
-    return getattr(loss_spaces, loss_space)(field.path, batch.pair_t) * error
+    losses = getattr(loss_spaces, loss_space)(field.path, batch.pair_t) * error
+    return losses if cfm_loss_max is None else jnp.clip(losses, max=cfm_loss_max)
 
 
-def _drops(models: Models, batch: Batch, loss_space: str, reduction: str) -> Array:
+def _drops(models: Models, batch: Batch, loss_space: str, reduction: str, cfm_loss_max) -> Array:
     """By how much the denoising loss at each stored pair is below that of the previous policy (N, B)."""
-    old = jax.lax.stop_gradient(_pair_losses(models.old, batch, loss_space, reduction))
-    return old - _pair_losses(models.actor, batch, loss_space, reduction)
+    old = jax.lax.stop_gradient(_pair_losses(models.old, batch, loss_space, reduction, cfm_loss_max))
+    return old - _pair_losses(models.actor, batch, loss_space, reduction, cfm_loss_max)
 
 
-def _bounded(log_ratio: Array, log_ratio_max: float | None) -> Array:
-    """min(log ratio, bound), differentiated as if there were no bound."""
+def _bounded(log_ratio: Array, log_ratio_max: float | None, log_ratio_clip: float | None) -> Array:
+    """min(log ratio, max), differentiated as if there were no bound; cut at +-clip, beyond which nothing is."""
+    if log_ratio_clip is not None:
+        log_ratio = jnp.clip(log_ratio, -log_ratio_clip, log_ratio_clip)
     if log_ratio_max is None:
         return log_ratio
     return log_ratio + jax.lax.stop_gradient(jnp.minimum(log_ratio, log_ratio_max) - log_ratio)
 
 
 def cfm_per_sample(
-    models: Models, batch: Batch, *, loss_space: str, log_prob_reduction="mean", log_ratio_max=None
+    models: Models,
+    batch: Batch,
+    *,
+    loss_space: str,
+    log_prob_reduction="mean",
+    log_ratio_max=None,
+    log_ratio_clip=None,
+    cfm_loss_max=None,
 ) -> Array:
-    """The drop of the denoising loss at each stored pair. Source: FPO++ (2602.02481), eq. 10."""
-    return _bounded(_drops(models, batch, loss_space, log_prob_reduction), log_ratio_max)
+    """The drop of the denoising loss at each stored pair. Source: FPO++ (2602.02481), eq. 10.
+
+    Official codes cut the losses of both policies at `cfm_loss_max` (FPO++) or their drop at +-`log_ratio_clip` (FPO).
+    """
+    drops = _drops(models, batch, loss_space, log_prob_reduction, cfm_loss_max)
+    return _bounded(drops, log_ratio_max, log_ratio_clip)
 
 
 def cfm_averaged(
-    models: Models, batch: Batch, *, loss_space: str, log_prob_reduction="mean", log_ratio_max=None
+    models: Models,
+    batch: Batch,
+    *,
+    loss_space: str,
+    log_prob_reduction="mean",
+    log_ratio_max=None,
+    log_ratio_clip=None,
+    cfm_loss_max=None,
 ) -> Array:
-    """The drop of the denoising loss, averaged over an action's pairs. Source: FPO (2507.21053), eq. 11."""
-    drops = _drops(models, batch, loss_space, log_prob_reduction)
-    return _bounded(jnp.mean(drops, axis=0, keepdims=True), log_ratio_max)
+    """The drop of the denoising loss, averaged over an action's pairs. Source: FPO (2507.21053), eq. 11.
+
+    Bounds as in `cfm_per_sample`: losses are cut before, their drop after the average.
+    """
+    drops = _drops(models, batch, loss_space, log_prob_reduction, cfm_loss_max)
+    return _bounded(jnp.mean(drops, axis=0, keepdims=True), log_ratio_max, log_ratio_clip)
 
 
 def pull_to_frozen(

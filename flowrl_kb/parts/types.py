@@ -87,9 +87,10 @@ class Models(NamedTuple):
     """Every object a loss may read; gradients flow only through the one that is being trained.
 
     `old` is the previous iterate (the policy that drew stored chains and pairs, or the frozen copy of mirror
-    descent); `behaviour` a model of the data law; targets are moving averages. `spread` are the standard
-    deviations of a distributional critic, `logits` (H, ..., n) the log-odds of the atoms of a categorical one,
-    `step_critic` values the states of a chain, `log_temperature` is a trained scalar.
+    descent); `behaviour` a model of the data law; targets are moving averages, but on-policy `target_value` is the
+    value at the roll-out. `spread` are the standard deviations of a distributional critic, `logits` (H, ..., n) the
+    log-odds of the atoms of a categorical one, `step_critic` values the states of a chain, `log_temperature` is a
+    trained scalar.
     """
 
     actor: Any = None

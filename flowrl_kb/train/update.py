@@ -18,6 +18,8 @@ Params = dict[str, Any]
 
 PAIRS = {"gaussian-critic": "spread", "categorical-critic": "logits"}
 """Critics that come with a second function of (s, a), and its name among the models."""
+HELD = ("value",)
+"""Objects whose targets are no averages on-policy, but copies that `refresh` takes."""
 
 
 class State(NamedTuple):
@@ -77,8 +79,8 @@ def make(
     Each trained object takes the gradient of its own loss with respect to its own parameters; every other object is a
     constant. Later objects in `order` see the new parameters of earlier ones. Adam; moving averages
     target <- target + rho (online - target) after every update; `old` becomes the actor before every `old_every`-th
-    update (0: never; the roll-out loop then calls `refresh`). `decay_steps` (None: constant) lets learning rates fall
-    to 5 % along a cosine over so many updates.
+    update (0: never; the roll-out loop then calls `refresh`, for which targets of HELD objects wait as well).
+    `decay_steps` (None: constant) lets learning rates fall to 5 % along a cosine over so many updates.
 
     Arguments: `shapes` by object; `training` with learning_rate, target_rate, actor_every, old_every, gradient_norm, of
     which all but the periods may also be given for one object by its prefix (`critic_learning_rate`); `fixed` exact
@@ -103,7 +105,9 @@ def make(
         return optax.chain(optax.clip_by_global_norm(clip), adam) if clip else adam
 
     optimizers = {name: optimizer(name) for name in names}
-    averaged = [name for name in trains if trains[name] != "scalar"]
+    renewal = training.get("old_every", 1)
+    copied = [name for name in trains if trains[name] != "scalar"]
+    averaged = [name for name in copied if renewal or name not in HELD]
 
     def models(state: State) -> Models:
         return models_of(state, trains, shapes, fixed)
@@ -113,7 +117,7 @@ def make(
         params = {n: networks.build(trains[n], shapes[n], k) for n, k in zip(trains, keys, strict=True)}
         return State(
             params,
-            {name: params[name] for name in averaged},
+            {name: params[name] for name in copied},
             params["actor"],
             {name: optimizers[name].init(params[name]) for name in names},
         )
@@ -138,7 +142,6 @@ def make(
 
     def update(state: State, batch: Batch, key: Key, step: Array) -> tuple[State, dict[str, Array]]:
         report: dict[str, Array] = {}
-        renewal = training.get("old_every", 1)
         if renewal:
             keep = lambda old, actor: jnp.where(step % renewal == 0, actor, old)  # noqa: E731
             state = state._replace(old=jax.tree.map(keep, state.old, state.params["actor"]))
@@ -152,12 +155,13 @@ def make(
             else:
                 state, metrics = run(state)
             report |= metrics
-        targets = {name: follow(name, state.targets[name], state.params[name]) for name in averaged}
-        return state._replace(targets=targets), report
+        moved = {name: follow(name, state.targets[name], state.params[name]) for name in averaged}
+        return state._replace(targets={**state.targets, **moved}), report
 
     return Trainer(init, update, models)
 
 
 def refresh(state: State) -> State:
-    """Make the present actor the previous one, as every roll-out does."""
-    return state._replace(old=state.params["actor"])
+    """Make the present actor the previous one and copy the present HELD objects, as every roll-out does."""
+    held = {name: state.params[name] for name in HELD if name in state.params}
+    return state._replace(old=state.params["actor"], targets={**state.targets, **held})

@@ -58,7 +58,8 @@ def test_the_naive_field_follows_finite_differences_of_the_mean_head():
 
 def test_predictions_follow_coordinates_and_not_names():
     named = {id: resting.predicted(KB.nodes[id]) for id in KB.cards}
-    assert named["sdac"].limit and named["idem"].limit
+    assert named["sdac"].candidates == named["idem"].candidates == resting.CANDIDATES
+    assert named["rfm"].candidates == resting.MANY, "its control variate is estimated from the candidates"
     assert named["sdac"].name.startswith("Boltzmann") and named["qsm"].name == "naive field, reference uniform"
     assert named["dac"].name == "naive field, reference fixed" and named["idql"].name == "field of the data"
     assert resting.predicted(KB.nodes["qsm:flow-rl"]) is None, "its gradient is divided by its own size"
@@ -66,7 +67,7 @@ def test_predictions_follow_coordinates_and_not_names():
 
 
 def test_the_intercept_of_a_known_curve_is_found():
-    counts = stationarity.CANDIDATES
+    counts = resting.CANDIDATES
     truth = lambda k: 0.3 + 2.0 / k - 5.0 / k**2  # noqa: E731
     points = [Moments(1, np.full((1, 1, 1), truth(k)), np.full((1, 1, 1, 1), 1e-6)) for k in counts]
     mean, covariance = stationarity._extrapolated(points, counts)
@@ -79,8 +80,8 @@ def test_a_loss_moves_at_a_wrong_field_and_rests_at_its_own():
     prediction = resting.predicted(node)
     base = subject.fingerprint(node, "actor").take(64)
     size = np.sqrt(np.sum(base.mean**2))
-    own = stationarity._at(node, ("actor", prediction.name, prediction.exact, ()))[0].take(64)
-    wrong = stationarity._at(node, ("actor", "control", prediction.control, ()))[0].take(64)
+    own = stationarity._at(node, ("actor", prediction.name, prediction.exact, (), 2))[0].take(64)
+    wrong = stationarity._at(node, ("actor", "control", prediction.control, (), 2))[0].take(64)
     assert np.sqrt(np.sum(own.mean**2)) < 1e-4 * size
     assert np.sqrt(np.sum(wrong.mean**2)) > 0.1 * size
 

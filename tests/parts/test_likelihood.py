@@ -48,6 +48,33 @@ def test_a_bound_holds_the_ratio_and_keeps_its_gradient():
     np.testing.assert_allclose(jax.grad(ratio)(1.0, 2.0), 2 * np.exp(2), rtol=1e-4)
 
 
+@pytest.mark.parametrize("of_pairs", [likelihood.cfm_per_sample, likelihood.cfm_averaged])
+def test_losses_of_both_policies_are_cut_and_pass_no_gradient_above(of_pairs):
+    def drops(scale):
+        # losses of v = (0, scale): 1 + scale^2 and (2 - scale)^2, before 1 and 4
+        models, batch = of(scale * jnp.array([0.0, 1.0]))
+        return of_pairs(models, batch, loss_space="velocity", log_prob_reduction="sum", cfm_loss_max=3.0)
+
+    reduced = (lambda x: x) if of_pairs is likelihood.cfm_per_sample else np.mean
+    # at 1: 1 - 2 and 3 - 1, with slopes -2 and 2; at -1: 1 - 2 and 3 - 3, with slopes 2 and none (the loss is 9)
+    np.testing.assert_allclose(drops(1.0)[:, 0], reduced([-1.0, 2.0]), atol=1e-5)
+    np.testing.assert_allclose(jax.jacobian(drops)(1.0)[:, 0], reduced([-2.0, 2.0]), atol=1e-4)
+    np.testing.assert_allclose(drops(-1.0)[:, 0], reduced([-1.0, 0.0]), atol=1e-5)
+    np.testing.assert_allclose(jax.jacobian(drops)(-1.0)[:, 0], reduced([2.0, 0.0]), atol=1e-4)
+
+
+def test_a_drop_is_cut_on_both_sides_and_passes_no_gradient_beyond():
+    def drops(scale):
+        models, batch = of(scale * jnp.array([0.0, 1.0]))
+        kinds = {"loss_space": "velocity", "log_prob_reduction": "sum", "log_ratio_clip": 2.0}
+        return likelihood.cfm_per_sample(models, batch, **kinds)[:, 0]
+
+    # the second loss falls by 3 at 1 and rises by 5 at -1; the first rises by 1
+    np.testing.assert_allclose(drops(1.0), [-1.0, 2.0], atol=1e-5)
+    np.testing.assert_allclose(drops(-1.0), [-1.0, -2.0], atol=1e-5)
+    np.testing.assert_allclose(jax.jacobian(drops)(1.0), [-2.0, 0.0], atol=1e-4)
+
+
 def test_the_pull_is_the_mean_squared_distance_of_velocities():
     # (1, 1) against (0, 3): (1 + 4) / 2 at both noise levels, times 0.4
     models, batch = of(jnp.ones(2))

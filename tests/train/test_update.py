@@ -72,6 +72,19 @@ def test_old_is_the_actor_before_the_update_or_a_copy_at_its_period():
     assert _equal(update.refresh(kept).old, kept.params["actor"])
 
 
+def test_between_roll_outs_the_value_of_the_last_one_is_kept():
+    trainer = _make(old_every=0)
+    state = trainer.init(jax.random.key(0))
+    moved = state._replace(params=jax.tree.map(lambda x: x + 1.0, state.params))
+    kept, _ = trainer.update(moved, BATCH, jax.random.key(1), 0)
+    assert _equal(kept.targets["value"], state.targets["value"])
+    assert not _equal(kept.targets["critic"], state.targets["critic"])
+    assert _equal(update.refresh(kept).targets["value"], kept.params["value"])
+    assert _equal(update.refresh(kept).targets["critic"], kept.targets["critic"])
+    followed, _ = _make().update(moved, BATCH, jax.random.key(1), 0)
+    assert not _equal(followed.targets["value"], state.targets["value"])
+
+
 def test_a_delayed_actor_rests_between_its_updates():
     trainer = _make(actor_every=2)
     state = trainer.init(jax.random.key(0))
