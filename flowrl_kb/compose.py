@@ -59,7 +59,6 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     Errors: UserError for a value without an executable part or a missing hyper-parameter.
     """
     hyper = {**hyper, "temperature_control": cell["temperature-control"]}
-    losses = {} if cell["policy"] == "flat" else {"actor": actor_loss(cell, hyper)}
     guided = cell["route"] == "inference-guidance"
     if guided:
         hyper = {**hyper, "guiding": _guiding(cell, hyper)}
@@ -67,6 +66,7 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     if guided:
         act = guidance.acting(act, hyper["guiding"])
     hyper = {**hyper, "act": act}
+    losses = {} if cell["policy"] == "flat" else {"actor": actor_loss(cell, hyper)}
     of_path = cell["route"] == "pathwise" and cell["space"] == "path"
     if cell["likelihood"] == "noising-ratio":
         hyper["sampled"] = part("likelihood", "noising-ratio")

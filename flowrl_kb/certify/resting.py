@@ -22,9 +22,8 @@ law; expectiles: the mean; the mean: an expectile)."""
 
 CANDIDATES = (16, 32, 64, 128)
 """Numbers of candidates from which a limit is extrapolated, with terms in 1/K and 1/K^2."""
-MANY, FEW = tuple(8 * k for k in CANDIDATES), tuple(k // 2 for k in CANDIDATES)
-"""The same where a control variate is estimated beside the weights (up to 128 its error falls slower than 1/K), and
-where every candidate costs a sum over a chain's law."""
+MANY = tuple(8 * k for k in CANDIDATES)
+"""The same where a control variate is estimated beside the weights; up to 128 its error falls slower than 1/K."""
 
 OVER_HEADS = {"min": jnp.min, "mean": jnp.mean}
 """Critic aggregations that squared energies are predicted for."""
@@ -111,7 +110,7 @@ def _energy(node: Node) -> Prediction | None:
         law = lambda scale: partial(  # noqa: E731
             chain_oracles.contrastive_energy, scale * hyper["temperature"], critic, levels
         )
-        return Prediction("energy", f"posterior weight of the {critic}", law(1.0), law(COLDER), FEW, dim=1)
+        return Prediction("energy", f"posterior weight of the {critic}", law(1.0), law(COLDER), CANDIDATES, dim=1)
     if node["energy"] == "squared" and node["energy-weight"] == "exponential" and node["aggregation"] in OVER_HEADS:
         over = OVER_HEADS[node["aggregation"]]
         mean = lambda scale: partial(oracles.mean_energy, scale * hyper["temperature"], critic, over=over)  # noqa: E731

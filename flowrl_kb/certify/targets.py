@@ -84,7 +84,8 @@ def distance(slot: str, one: tuple[Node, Prediction], other: tuple[Node, Predict
 
     Root mean square over contexts, and over actions noised to the laboratory's levels: both see the same actions,
     noises and log-SNR, each on its own path. Relative to the first object's deviation, or to the size of a field.
-    Energies are compared by their slopes, which guide the sampler: some are learned up to a function of level and state.
+    Energies are compared by their slopes, which guide the sampler: some are learned up to a function of level and
+    state.
     """
     scenes = _with_one_critic(lab.drifted())
     found = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from flowrl_kb.parts.backup_policy import Executed
 from flowrl_kb.parts.types import Array, Batch, Key, Models
 
 
@@ -31,6 +32,11 @@ def previous(models: Models, batch: Batch, key: Key, candidates: int) -> Array:
 def current(models: Models, batch: Batch, key: Key, candidates: int) -> Array:
     """Fresh actions of the policy being trained, as constants of the loss."""
     return jax.lax.stop_gradient(models.actor.sample(key, batch.s, (candidates,)))
+
+
+def executed(models: Models, batch: Batch, key: Key, candidates: int, *, act) -> Array:
+    """Fresh actions of the acting rule, selection and noise included, as constants of the loss."""
+    return jax.lax.stop_gradient(Executed(act, models).sample(key, batch.s, (candidates,)))
 
 
 def uniform(models: Models, batch: Batch, key: Key, candidates: int, radius: float = 1.0) -> Array:

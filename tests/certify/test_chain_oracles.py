@@ -64,7 +64,8 @@ def test_the_value_of_an_earlier_step_is_the_mean_over_its_draws():
     path, grid, n = presentation.lab_path("vp"), presentation.grid("vp"), 100_000
     shown = presentation.Setting("field", "vp", "forward-variance")
     x, k = jnp.array([0.4, -0.2]), 2
-    mean, std = presentation.policy(shown, lab.law(SCENE, "averaged")).step(x[None], jnp.array([k]), jnp.asarray(S)[None])
+    field = presentation.policy(shown, lab.law(SCENE, "averaged"))
+    mean, std = field.step(x[None], jnp.array([k]), jnp.asarray(S)[None])
     after = mean + std * jax.random.normal(jax.random.key(3), (n, 4, 2))
     s, level = jnp.broadcast_to(S, after.shape), jnp.full(after.shape[:-1], grid[k + 1])
     each = np.asarray(lab.step_heads(SCENE.target_critic, path)(s, after, level)).mean(-1)
