@@ -75,7 +75,7 @@ def main(checkout: str, python: str, *names: str) -> None:
     rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in names or PAIRINGS:
         rows[name] = row = {**measure(checkout, python, name), **made}
-        print(f"{name:6} ours {row['ours']:8.2f}/s  theirs {row['theirs']:8.2f}/s", end="  ")
+        print(f"{name:12} ours {row['ours']:8.2f}/s  theirs {row['theirs']:8.2f}/s", end="  ")
         print(f"ratio {row['ratio']:.2f} ({row['lowest']:.2f} to {row['highest']:.2f})", flush=True)
         RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
     print(f"median ratio of {len(rows)} agents: {statistics.median(row['ratio'] for row in rows.values()):.2f}")

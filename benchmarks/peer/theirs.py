@@ -16,6 +16,8 @@ from omegaconf import OmegaConf
 
 UNSET = {"train_steps": 1_000_000, "task": "HalfCheetah-v5"}
 """What its files interpolate from their surroundings."""
+COUNTER, PAST = "_n_training_steps", 100_000
+"""Where its agents count updates, which their schedules read, and a count past every warm-up."""
 
 
 def main(checkout: str, name: str) -> None:
@@ -25,12 +27,14 @@ def main(checkout: str, name: str) -> None:
 
     pairing = PAIRINGS[name]
     file = OmegaConf.load(Path(checkout) / pairing.config)
-    cfg = OmegaConf.merge(UNSET, file).algo
+    cfg = OmegaConf.merge(UNSET, file, {"algo": pairing.theirs}).algo
     home = online if hasattr(online, pairing.agent) else offline
     agent = getattr(home, pairing.agent)(obs_dim=STATE, act_dim=ACTION, cfg=cfg, seed=0)
     agent.prepare_training()
+    if hasattr(agent, COUNTER):
+        setattr(agent, COUNTER, PAST)
     keys = jax.random.split(jax.random.key(1), BATCHES)
-    data, step = [_batch(Batch, key) for key in keys], 100_000  # past every warm-up
+    data, step = [_batch(Batch, key) for key in keys], PAST
 
     def period() -> int:
         nonlocal step
