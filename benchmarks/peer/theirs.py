@@ -1,6 +1,7 @@
 """The peer's side, run by the reader's Python in the reader's checkout: its agent's own `train_step`, unmodified.
 
 `PYTHONPATH=CHECKOUT:HERE python theirs.py CHECKOUT NAME`; imports nothing of ours but the pairings and the protocol.
+`jnp.clip` is given back its argument `a_max`, which later JAX calls `max`; DPMD and GeMPO do not trace without it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ def main(checkout: str, name: str) -> None:
     from flowrl.agent import offline, online
     from flowrl.types import Batch
 
+    jnp.clip = _clip(jnp.clip)
     pairing = PAIRINGS[name]
     file = OmegaConf.load(Path(checkout) / pairing.config)
     cfg = OmegaConf.merge(UNSET, file, {"algo": pairing.theirs}).algo
@@ -46,6 +48,10 @@ def main(checkout: str, name: str) -> None:
         return PERIOD
 
     answer(period)
+
+
+def _clip(clip):
+    return lambda x, *bounds, **named: clip(x, *bounds, **{"max" if k == "a_max" else k: v for k, v in named.items()})
 
 
 def _batch(make, key: jax.Array):
