@@ -129,7 +129,9 @@ def predicted(node: Node) -> Prediction | None:
     """The field at which the node's actor loss should rest, by its coordinates; None where no quadrature gives it.
 
     Not covered: policies that are trained through their samples (pathwise, ratios), regressions on samples of the
-    previous policy, whose law is that of a chain and not of its field, and gradients that a batch statistic divides.
+    previous policy, whose law is that of a chain and not of its field, and gradients that a batch statistic divides;
+    nor, for their cost, losses that start from executed actions, several chains of quadratures for each state: they
+    rest where those from single samples do.
     """
     hyper = laboratory_hyper(node)
     critic = "target_critic" if hyper.get("actor_critic") == "target" else "critic"
@@ -139,7 +141,7 @@ def predicted(node: Node) -> Prediction | None:
         return Prediction(
             "actor", "field of the data", exact.behaviour, partial(exact.naive, 1.0, critic, "fixed", True, False)
         )
-    if node["normaliser"] not in ("none", "mean-abs-q"):
+    if node["normaliser"] not in ("none", "mean-abs-q") or node["source"] == "executed":
         return None
     if node["intermediate-value"] == "soft" and node["reference"] == "uniform" and node["aggregation"] == "min":
         law = lambda scale: partial(exact.boltzmann, scale * hyper["temperature"], critic)  # noqa: E731

@@ -110,7 +110,10 @@ def _certified(node: Node, prediction: Prediction, stored: Iterable[dict[str, An
     scene, block = result.worst
     verdict = {"equal": "stationary", "different": "moving"}.get(result.verdict, result.verdict)
     if limit and verdict == "moving":
-        verdict = "undecided"  # an intercept away from zero may be the fault of the terms that were extrapolated
+        # Terms that were not extrapolated leave an intercept that is never zero: what counts is whether it stays within
+        # the margin, and whether the same margin tells the control.
+        within = result.bound < result.margin < control.residual
+        verdict = "stationary" if within else "undecided"
     return {
         **key,
         "verdict": verdict,

@@ -85,9 +85,9 @@ def distance(slot: str, one: tuple[Node, Prediction], other: tuple[Node, Predict
     Root mean square over contexts, and over actions noised to the laboratory's levels: both see the same actions,
     noises and log-SNR, each on its own path. Relative to the first object's deviation, or to the size of a field.
     Energies are compared by their slopes, which guide the sampler: some are learned up to a function of level and
-    state.
+    state. Objects that are asked in fewer dimensions are compared there.
     """
-    scenes = _with_one_critic(lab.drifted())
+    scenes = _with_one_critic(lab.drifted(min(one[1].dim, other[1].dim)))
     found = []
     for i in range(len(scenes.laws.std)):
         scene = jax.tree.map(lambda a, i=i: jnp.asarray(a)[i], scenes)
