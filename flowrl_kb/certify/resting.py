@@ -110,7 +110,8 @@ def _energy(node: Node) -> Prediction | None:
         law = lambda scale: partial(  # noqa: E731
             chain_oracles.contrastive_energy, scale * hyper["temperature"], critic, levels
         )
-        return Prediction("energy", f"posterior weight of the {critic}", law(1.0), law(COLDER), CANDIDATES, dim=1)
+        name = f"posterior {node['energy-weight']} weight of flowed actions of the {critic}"
+        return Prediction("energy", name, law(1.0), law(COLDER), CANDIDATES, dim=1)
     if node["energy"] == "squared" and node["energy-weight"] == "exponential" and node["aggregation"] in OVER_HEADS:
         over = OVER_HEADS[node["aggregation"]]
         mean = lambda scale: partial(oracles.mean_energy, scale * hyper["temperature"], critic, over=over)  # noqa: E731
@@ -118,7 +119,8 @@ def _energy(node: Node) -> Prediction | None:
     if node["energy"] != "linex" or node["aggregation"] != "min":
         return None
     law = lambda scale: partial(oracles.energy, oracles.weight(node["energy-weight"], hyper, scale), critic)  # noqa: E731
-    return Prediction("energy", f"posterior weight of the {critic}", law(1.0), law(COLDER), (1,))
+    name = f"posterior {node['energy-weight']} weight of the {critic}"
+    return Prediction("energy", name, law(1.0), law(COLDER), (1,))
 
 
 def trains(node: Node) -> Mapping[str, str]:

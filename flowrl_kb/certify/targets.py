@@ -66,6 +66,8 @@ def _apart(kb: KB, one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]
     if one["slot"] == "value" and len({node["setting"] == "on-policy" for node in nodes}) > 1:
         return None  # their data differ, whatever the formulas
     objects = [_predicted(node, row) for node, row in zip(nodes, (one, other), strict=True)]
+    if objects[0].dim != objects[1].dim:
+        return None  # actions of a flow beside those of the data
     far, scene = distance(one["slot"], *zip(nodes, objects, strict=True))
     if far < APART:
         return None
@@ -85,9 +87,9 @@ def distance(slot: str, one: tuple[Node, Prediction], other: tuple[Node, Predict
     Root mean square over contexts, and over actions noised to the laboratory's levels: both see the same actions,
     noises and log-SNR, each on its own path. Relative to the first object's deviation, or to the size of a field.
     Energies are compared by their slopes, which guide the sampler: some are learned up to a function of level and
-    state. Objects that are asked in fewer dimensions are compared there.
+    state.
     """
-    scenes = _with_one_critic(lab.drifted(min(one[1].dim, other[1].dim)))
+    scenes = _with_one_critic(lab.drifted())
     found = []
     for i in range(len(scenes.laws.std)):
         scene = jax.tree.map(lambda a, i=i: jnp.asarray(a)[i], scenes)

@@ -6,11 +6,19 @@ from functools import reduce
 import jax
 import jax.numpy as jnp
 
-from flowrl_kb.published.sdac_official import act, critic_loss, log_temperature_loss
-
-__all__ = ["TRAINS", "act", "actor_loss", "critic_loss", "log_temperature_loss"]
-
 TRAINS = {"actor": "field", "critic": "critic", "log_temperature": "scalar"}
+
+
+def act(models, s, key, *, best_of, noise_std):
+    """The best of `best_of` policy samples by the smaller online head, plus noise of deviation noise_std e^(log alpha).
+
+    Source: relax/network/diffv2.py, get_action, which cuts samples at the box and the noisy action not.
+    """
+    k_best, k_noise = jax.random.split(key)
+    samples = jax.vmap(lambda k: models.actor.sample(k, s))(jax.random.split(k_best, best_of))
+    scores = reduce(jnp.minimum, models.critic(jnp.broadcast_to(s, (best_of, *s.shape)), samples))
+    best = jnp.sum(samples * jax.nn.one_hot(jnp.argmax(scores, axis=0), best_of, axis=0)[..., None], axis=0)
+    return best + noise_std * jnp.exp(models.log_temperature) * jax.random.normal(k_noise, best.shape)
 
 
 def actor_loss(models, batch, key, *, temperature, candidates, best_of, noise_std, box=None):
@@ -36,3 +44,21 @@ def actor_loss(models, batch, key, *, temperature, candidates, best_of, noise_st
 
     noise = -sigma * jax.lax.stop_gradient(jax.grad(log_sum)(x))
     return jnp.mean((models.actor.eps(x, t, batch.s) - noise) ** 2), {"noise": jnp.mean(jnp.abs(noise))}
+
+
+def critic_loss(models, batch, key, *, discount, best_of, noise_std):
+    """Each head regressed on r + gamma min_i Qbar_i(s', a'), a' an executed action. Source: q_loss_fn."""
+    following = act(models, batch.next_s, key, best_of=best_of, noise_std=noise_std)
+    q_next = reduce(jnp.minimum, models.target_critic(batch.next_s, following))
+    y = jax.lax.stop_gradient(batch.reward + discount * batch.not_done * q_next)
+    return jnp.sum(jnp.mean(jnp.square(models.critic(batch.s, batch.a) - y), axis=1)), {"target": jnp.mean(y)}
+
+
+def log_temperature_loss(models, batch, key, *, noise_std, target_entropy):
+    """log alpha (H - d H_target), H = d log(2 pi e (noise_std alpha)^2) / 2 the entropy of the noise, held constant.
+
+    Source: log_alpha_loss_fn.
+    """
+    d, log_alpha = batch.a.shape[-1], models.log_temperature
+    entropy = d * (0.5 * jnp.log(2.0 * jnp.pi * jnp.e) + jnp.log(noise_std) + jax.lax.stop_gradient(log_alpha))
+    return log_alpha * (entropy - d * target_entropy), {"entropy": entropy}
