@@ -80,6 +80,6 @@ def unknown(kind: str, name: str, options: Iterable[str]) -> UnknownName:
     if close:
         hint = f"did you mean {close}?"
     else:
-        shown = sorted(options)
+        shown = sorted(set(options))
         hint = "expected one of " + ", ".join(shown[:24]) + (", ..." if len(shown) > 24 else "")
     return UnknownName(f"unknown {kind} {name!r}; {hint}")

@@ -1,7 +1,8 @@
 """What losses that follow chains should end at: latent values, step values, contrastive energies, values of roll-outs.
 
-They share no code with the losses or the parts: the steps of a chain are written out here, averages over noises are
-Gauss-Hermite sums or sums over a grid, and those over roll-outs are means of many fixed draws.
+They share no code with the losses: the steps of a chain are written out here, averages over noises are Gauss-Hermite
+sums, sums over a grid or means of fixed draws. Values of roll-outs alone are averages over the policy that draws the
+laboratory's batches, whose sampler is a part, because those roll-outs are what their loss is fitted to.
 """
 
 from __future__ import annotations
@@ -127,4 +128,3 @@ def return_value(shown: Setting, scene: Scenario, path: Path, over: Callable = j
         return jnp.mean(over(heads(many, a), axis=0), axis=0)
 
     return value
-

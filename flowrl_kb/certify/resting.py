@@ -102,7 +102,10 @@ def _step_value(node: Node) -> Prediction | None:
 
 
 def _energy(node: Node) -> Prediction | None:
-    """Energies regressed on data actions, or on actions of the current flow; asked of one copy, which costs least."""
+    """Energies of data actions, or of actions of the current flow.
+
+    An average over noised copies is asked of one copy, which has the same expectation and costs least.
+    """
     hyper = laboratory_hyper(node)
     critic = "target_critic" if hyper.get("actor_critic") == "target" else "critic"
     if (node["energy"], node["energy-weight"], node["aggregation"], node["sampler"]) == FLOWING:

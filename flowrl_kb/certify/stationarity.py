@@ -87,6 +87,14 @@ def rest(node: Node, asked: Asked, n: int) -> tuple[Comparison, dict[str, float]
     return result, found
 
 
+def within(result: Comparison, control: Comparison) -> bool:
+    """Whether an extrapolated gradient stays within its margin, and the same margin tells the control.
+
+    Terms that were not extrapolated leave an intercept that is never zero, so that a limit is not asked to be.
+    """
+    return result.bound < result.margin < control.residual
+
+
 def certify(node: Node, stored: Iterable[dict[str, Any]] = ()) -> list[dict[str, Any]]:
     """The stationarity certificates of one node, each with its negative control.
 
@@ -110,10 +118,7 @@ def _certified(node: Node, prediction: Prediction, stored: Iterable[dict[str, An
     scene, block = result.worst
     verdict = {"equal": "stationary", "different": "moving"}.get(result.verdict, result.verdict)
     if limit and verdict == "moving":
-        # Terms that were not extrapolated leave an intercept that is never zero: what counts is whether it stays within
-        # the margin, and whether the same margin tells the control.
-        within = result.bound < result.margin < control.residual
-        verdict = "stationary" if within else "undecided"
+        verdict = "stationary" if within(result, control) else "undecided"
     return {
         **key,
         "verdict": verdict,

@@ -7,6 +7,7 @@ import pytest
 
 from flowrl_kb.certify import exact, oracles, presentation, resting, stationarity, subject
 from flowrl_kb.certify import laboratory as lab
+from flowrl_kb.certify.compare import Comparison
 from flowrl_kb.certify.moments import Moments
 from flowrl_kb.kb.load import load
 
@@ -72,6 +73,14 @@ def test_the_intercept_of_a_known_curve_is_found():
     points = [Moments(1, np.full((1, 1, 1), truth(k)), np.full((1, 1, 1, 1), 1e-6)) for k in counts]
     mean, covariance = stationarity._extrapolated(points, counts)
     assert abs(mean.item() - 0.3) < 1e-9 and covariance.item() > 1e-6
+
+
+def test_a_limit_within_its_margin_is_at_rest_only_if_the_margin_tells_the_control():
+    """RFM, flow-rl's SDAC and a limit that is measurably out of its margin."""
+    of = lambda residual, bound: Comparison("different", 0.02, residual, bound, 1.0, 1.0, 1, (0, 0), 1.0)  # noqa: E731
+    assert stationarity.within(of(0.013, 0.019), of(0.31, 0.33))
+    assert not stationarity.within(of(0.008, 0.011), of(0.017, 0.02)), "the control would pass as well"
+    assert not stationarity.within(of(0.025, 0.03), of(0.31, 0.33))
 
 
 def test_a_loss_moves_at_a_wrong_field_and_rests_at_its_own():

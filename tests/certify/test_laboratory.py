@@ -10,7 +10,9 @@ from flowrl_kb.certify import laboratory as lab
 from flowrl_kb.certify import presentation, subject
 from flowrl_kb.certify.features import cosine
 from flowrl_kb.kb.load import load
+from flowrl_kb.published import fpo, fpopp
 
+KB = load()
 SCENE = lab.scenario(1, 0.5, 1.0)
 
 
@@ -59,7 +61,7 @@ def test_online_and_target_critics_and_their_heads_disagree():
 @pytest.mark.parametrize("method", ["dppo", "fpo", "ppo"])
 def test_drifted_scenarios_have_samples_inside_and_outside_the_clip(method):
     """20 to 80 % of the ratios must be clipped in some scenario, else only the previous policy is tested."""
-    node = load().nodes[method]
+    node = KB.nodes[method]
     shown = subject.setting(node)
     likelihood = compose.bind(
         compose.part("likelihood", node["likelihood"]), {**subject.laboratory_hyper(node), "loss_space": "eps"}
@@ -106,3 +108,33 @@ def test_weights_at_temperature_one_half_keep_a_twentieth_of_the_samples():
         return 1.0 / jnp.sum(w**2) / len(a)
 
     assert float(jax.vmap(share)(lab.drifted()).min()) >= 0.05
+
+
+SCENES = [jax.tree.map(lambda a, i=i: a[i], lab.drifted()) for i in range(3)]
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_fifth_to_four_fifths_of_the_values_lie_outside_the_value_clip(scene):
+    shown = subject.setting(KB.nodes["ppo:flow-rl"])
+    models = presentation.models(shown, scene, {})
+    s = presentation.batch(shown, scene, jax.random.key(0), 4096).s
+    share = jnp.mean(jnp.abs(models.value(s) - models.target_value(s)) > subject.HYPER["value_clip"])
+    assert 0.2 < float(share) < 0.8
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_cuts_of_denoising_losses_and_of_their_drops_bind_for_a_fifth_to_four_fifths(scene):
+    """The losses of the official FPO++, and the drops of FPO with a ratio for each pair, of both policies."""
+
+    def losses(id, loss):
+        node = KB.nodes[id]
+        shown, hyper = subject.setting(node), subject.laboratory_hyper(node)
+        models, batch = presentation.models(shown, scene, {}), presentation.batch(shown, scene, jax.random.key(0), 4096)
+        of = (batch.s, batch.a, batch.pair_t, batch.pair_eps)
+        extra = (hyper["log_prob_reduction"],) if "log_prob_reduction" in hyper else ()
+        return [loss(field, *of, *extra) for field in (models.old, models.actor)]
+
+    for found in losses("fpopp:official", fpopp.cfm_loss):
+        assert 0.2 < float(jnp.mean(found > subject.HYPER["cfm_loss_max"])) < 0.8
+    old, new = losses("fpo:per-sample", fpo.flow_matching_loss)
+    assert 0.2 < float(jnp.mean(jnp.abs(old - new) > subject.HYPER["log_ratio_clip"])) < 0.8
