@@ -137,14 +137,20 @@ def draw(mixture: Mixture, key: Key, s: Array) -> Array:
     return centre + mixture.std[component][..., None] * jax.random.normal(k_noise, centre.shape)
 
 
-def q_heads(bumps: Bumps, extra: Callable[[Array, Array], Array] | None = None) -> Callable[[Array, Array], Array]:
-    """The critic (s, a) -> (H, ...), plus a trained perturbation (..., H)."""
+Heads = Callable[[Array, Array], Array]
 
-    def heads(s: Array, a: Array) -> Array:
+
+def q_heads(bumps: Bumps, extra: Heads | None = None, exact: Heads | None = None) -> Heads:
+    """The critic (s, a) -> (H, ...), or `exact` in its place, plus a trained perturbation (..., H)."""
+
+    def rough(s: Array, a: Array) -> Array:
         centre = bumps.centre + jnp.einsum("cij,...j->...ci", bumps.slope, s)
         kernel = jnp.exp(-0.5 * jnp.sum((a[..., None, :] - centre) ** 2, axis=-1) / bumps.width**2)
         hill = -0.5 * bumps.curvature * jnp.sum(a**2, axis=-1, keepdims=True) + bumps.offset
-        q = kernel @ bumps.height.T + a @ bumps.tilt.T + hill
+        return kernel @ bumps.height.T + a @ bumps.tilt.T + hill
+
+    def heads(s: Array, a: Array) -> Array:
+        q = rough(s, a) if exact is None else jnp.moveaxis(exact(s, a), 0, -1)
         if extra is not None:
             q = q + extra(s, a)
         return jnp.moveaxis(q, -1, 0)
@@ -175,26 +181,28 @@ def step_heads(
     return heads
 
 
-def spread_heads(bumps: Bumps, extra: Callable[[Array, Array], Array] | None = None) -> Callable[[Array, Array], Array]:
-    """Standard deviations (s, a) -> (H, ...) of a distributional critic, plus a trained perturbation (..., H)."""
+def spread_heads(bumps: Bumps, extra: Heads | None = None, exact: Heads | None = None) -> Heads:
+    """Standard deviations (s, a) -> (H, ...) of a distributional critic, plus a trained perturbation (..., H).
+
+    `exact` stands in the place of the former.
+    """
 
     def heads(s: Array, a: Array) -> Array:
-        spread = 0.5 + 0.2 * jnp.tanh(q_heads(bumps)(s, a) - OFFSET)
+        spread = 0.5 + 0.2 * jnp.tanh(q_heads(bumps)(s, a) - OFFSET) if exact is None else exact(s, a)
         return spread if extra is None else spread + jnp.moveaxis(extra(s, a), -1, 0)
 
     return heads
 
 
-def logit_heads(
-    bumps: Bumps, atoms: int, extra: Callable[[Array, Array], Array] | None = None
-) -> Callable[[Array, Array], Array]:
+def logit_heads(bumps: Bumps, atoms: int, extra: Heads | None = None, exact: Heads | None = None) -> Heads:
     """Log-odds (s, a) -> (H, ..., atoms) of a categorical critic around Q, plus a trained perturbation of that shape.
 
-    -(z_n - Q)^2 / 2 at atoms that evenly fill SUPPORT.
+    -(z_n - Q)^2 / 2 at atoms that evenly fill SUPPORT; `exact` stands in their place.
     """
 
     def heads(s: Array, a: Array) -> Array:
-        logits = -0.5 * jnp.square(jnp.linspace(*SUPPORT, atoms) - q_heads(bumps)(s, a)[..., None])
+        rough = lambda: -0.5 * jnp.square(jnp.linspace(*SUPPORT, atoms) - q_heads(bumps)(s, a)[..., None])  # noqa: E731
+        logits = rough() if exact is None else exact(s, a)
         return logits if extra is None else logits + extra(s, a)
 
     return heads

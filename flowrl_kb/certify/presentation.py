@@ -26,6 +26,8 @@ LEVELS = (-5.0, -2.0, -0.5, 0.8, 2.4)
 """Log-SNR at which a chain of the laboratory starts its steps; the last step ends at the clean action."""
 TEMPERATURE = 0.3
 """Start of a trained temperature."""
+REWARD_STD, ENDS = 0.3, 0.1
+"""Deviation of the noise of a reward; how often an episode ends."""
 
 _LEVEL_OF: dict[str, Callable[[Array], Array]] = {
     "vp": lambda r: 2.0 / np.pi * jnp.arctan(jnp.exp(-0.5 * r)),
@@ -126,7 +128,8 @@ def models(
     """Every object of a method; `trained` gives the perturbation of each trained object by its name.
 
     `exact` gives, by name, factories of what stands in the place of the laboratory's: factory(path) is a noise field of
-    the actor or the behaviour model, a state value, a step critic, or an energy.
+    the actor or the behaviour model, a state value, a step critic, an energy, or what a critic outputs by its name
+    (`heads`, `spread`, `logits`).
     """
 
     def of(name: str, attribute: str):
@@ -134,6 +137,8 @@ def models(
 
     path, at = lab_path(setting.path), exact or {}
     there = {name: at[name](path) for name in ("value", "step_critic", "energy") if name in at}
+    returns = at["critic"](path) if "critic" in at else {}
+    spread = of("critic", "spread") if setting.critic_output == "gaussian" else None
     flow = setting._replace(policy="field", path="linear" if setting.path == "none" else setting.path, sampler="ode")
     # A model that is being trained must not stand at its optimum, where its expected update vanishes.
     cloned = lab.law(scene, "current" if "behaviour" in trained else "behaviour")
@@ -143,11 +148,11 @@ def models(
         target_actor=policy(setting, lab.law(scene, "averaged")),
         old=policy(setting, lab.law(scene, "previous")),
         behaviour=policy(flow, cloned, trained.get("behaviour"), at.get("behaviour")),
-        critic=lab.q_heads(scene.critic, of("critic", "heads")),
+        critic=lab.q_heads(scene.critic, of("critic", "heads"), returns.get("heads")),
         target_critic=lab.q_heads(scene.target_critic),
-        spread=lab.spread_heads(scene.critic, of("critic", "spread") if setting.critic_output == "gaussian" else None),
+        spread=lab.spread_heads(scene.critic, spread, returns.get("spread")),
         target_spread=lab.spread_heads(scene.target_critic),
-        logits=lab.logit_heads(scene.critic, ATOMS, of("critic", "logits")),
+        logits=lab.logit_heads(scene.critic, ATOMS, of("critic", "logits"), returns.get("logits")),
         target_logits=lab.logit_heads(scene.target_critic, ATOMS),
         step_critic=lab.step_heads(scene.critic, path, of("step_critic", "step_heads"), there.get("step_critic")),
         target_step_critic=lab.step_heads(scene.target_critic, path),
@@ -187,9 +192,9 @@ def batch(setting: Setting, scene: Scenario, key: Key, size: int) -> Batch:
     return Batch(
         s=s,
         a=a,
-        reward=q + 0.3 * jax.random.normal(k_r, q.shape),
+        reward=q + REWARD_STD * jax.random.normal(k_r, q.shape),
         next_s=next_s,
-        not_done=(jax.random.uniform(k_end, q.shape) > 0.1).astype(q.dtype),
+        not_done=(jax.random.uniform(k_end, q.shape) > ENDS).astype(q.dtype),
         advantage=q - baseline,
         returns=q,
         chain=chain,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from flowrl_kb import compose
-from flowrl_kb.certify import chain_oracles, exact, oracles
+from flowrl_kb.certify import chain_oracles, critic_oracles, exact, oracles
 from flowrl_kb.certify import laboratory as lab
 from flowrl_kb.certify.presentation import grid
 from flowrl_kb.certify.subject import laboratory_hyper, setting
@@ -30,6 +30,7 @@ OVER_HEADS = {"min": jnp.min, "mean": jnp.mean}
 FLOWING = ("contrastive", "exponential", "min", "ode")
 """Energy, weight, aggregation and sampler whose energies are predicted under the law of a chain."""
 RETURNS = "mean of the returns"
+CRITIC = "expected reward and discounted value of what follows"
 
 
 class Prediction(NamedTuple):
@@ -49,7 +50,7 @@ class Prediction(NamedTuple):
 
 def predictions(node: Node) -> list[Prediction]:
     """Everything that is predicted of a node: its actor, and the objects of the data that it trains beside it."""
-    found = (predicted(node), _behaviour(node), _state_value(node), _step_value(node), _energy(node))
+    found = (predicted(node), _behaviour(node), _critic(node), _state_value(node), _step_value(node), _energy(node))
     return [prediction for prediction in found if prediction]
 
 
@@ -57,6 +58,13 @@ def _behaviour(node: Node) -> Prediction | None:
     if "behaviour" not in trains(node):
         return None
     return Prediction("behaviour", "field of the data", exact.behaviour, _elsewhere)
+
+
+def _critic(node: Node) -> Prediction | None:
+    if "critic" not in trains(node):
+        return None
+    hyper = laboratory_hyper(node)
+    return Prediction("critic", CRITIC, *(critic_oracles.exact(node, hyper, wrong) for wrong in (False, True)))
 
 
 def _elsewhere(scene, path):

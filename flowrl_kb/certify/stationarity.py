@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from flowrl_kb import compose
-from flowrl_kb.certify import chain_oracles, exact, oracles, resting, subject
+from flowrl_kb.certify import backup_oracles, chain_oracles, critic_oracles, exact, oracles, resting, subject
 from flowrl_kb.certify.compare import LOOKS, MARGIN, WIDE, Comparison, references, residual_test
 from flowrl_kb.certify.features import block_name
 from flowrl_kb.certify.fingerprint import Fingerprint
@@ -25,7 +25,7 @@ from flowrl_kb.certify.store import kept, made_from, modules_hash
 from flowrl_kb.certify.subject import laboratory_hyper
 from flowrl_kb.kb.nodes import Node
 
-ORACLES = (exact, oracles, chain_oracles, resting)
+ORACLES = (exact, oracles, chain_oracles, backup_oracles, critic_oracles, resting)
 """What makes the objects; a fingerprint at one of them must not be found again under an older formula of it."""
 AT = LOOKS[1:3]
 """Looks at an object; the error rates are those of five looks."""

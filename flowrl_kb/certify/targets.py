@@ -27,15 +27,17 @@ CLONE = ["unlimited capacity at every noise level"]
 LIMIT = ["infinitely many candidates", "equal temperature"]
 ONE_CRITIC = "both read the same critic"
 ONE_DATA = "the returns are of actions of one policy"
+UNPAIRED = ("critic", "step_critic")
+"""Values of a policy, of steps and of noises: no two answers to one question."""
 
 
 def pairs(kb: KB, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Compare every two losses of one slot that are at rest.
 
     Methods that read different critics rest at objects of one formula; the pair then keeps the assumption that both
-    read the same critic. Values of steps and of noises are no two answers to one question and stay unpaired.
+    read the same critic.
     """
-    at_rest = [row for row in rows if row["verdict"] == "stationary" and row["slot"] != "step_critic"]
+    at_rest = [row for row in rows if row["verdict"] == "stationary" and row["slot"] not in UNPAIRED]
     for one, other in combinations(at_rest, 2):
         if one["slot"] != other["slot"] or one["method"] == other["method"]:
             continue
