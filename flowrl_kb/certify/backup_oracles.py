@@ -90,7 +90,12 @@ def mean_reward(scene: Scenario, s: Array, a: Array) -> Array:
 
 
 def candidates(case: Case, models: Models, key: Key, s: Array) -> Array:
-    """Next actions (n, N, d) with the noise that smooths them."""
+    """Next actions (n, N, d) with the noise that smooths them, in the box of a card that has one."""
+    a, box = _smoothed(case, models, key, s), case.hyper.get("box")
+    return a if box is None else jnp.clip(a, -box, box)
+
+
+def _smoothed(case: Case, models: Models, key: Key, s: Array) -> Array:
     node, hyper = case.node, case.hyper
     k_draw, k_noise = jax.random.split(key)
     n = hyper.get("backup_of", 1)

@@ -105,6 +105,16 @@ def test_backups_read_candidates_in_four_ways():
     assert got == pytest.approx({"identity": 1.5, "rank": 2.0, "selection": 1.0, "exponential": soft})
 
 
+def test_next_actions_stay_in_the_box_of_a_card():
+    node = KB.nodes["edp"]
+    hyper = subject.laboratory_hyper(node)
+    s = backups.contexts(jax.random.key(12), 256)
+    for box, inside in ((hyper["box"], True), (None, False)):
+        case = backups.Case(node, hyper | {"box": box}, backups.over_heads("min", 0.0), hyper["discount"])
+        a = backups.candidates(case, case.models(SCENE), jax.random.key(13), s)
+        assert (np.abs(a).max() <= hyper["box"]) == inside
+
+
 def test_the_spread_of_a_gaussian_critic_is_that_of_drawn_returns():
     """DACER's drawn returns by hand, on batches of the laboratory."""
     node, hyper, exact = of("dacer")
