@@ -40,6 +40,7 @@ HYPER = {
     "log_ratio_max": 1.0,  # the square of a ratio of velocity losses has no variance without it
     "log_ratio_clip": 0.07,  # cuts a good part of the drops (test_laboratory.py); the ratio clip lies within
     "cfm_loss_max": 1.3,  # cuts a good part of the losses; above the bound of their drop
+    "log_prob_clamp": (-3.5, 0.5),  # of a step's sum it cuts tails below and much of the last step above (same test)
     "value_clip": 0.1,  # a good part of the values lie further from those at the roll-out
     "min_std": 0.1,
     "bc_weight": 1.0,
@@ -106,7 +107,7 @@ def laboratory_hyper(node: Node) -> dict[str, Any]:
     return values | {
         name: HYPER[name]
         for name, value in given.items()
-        if name in HYPER and not value >= KEPT.get(name, float("inf"))
+        if name in HYPER and not (name in KEPT and value >= KEPT[name])
     }
 
 

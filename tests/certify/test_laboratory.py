@@ -10,7 +10,7 @@ from flowrl_kb.certify import laboratory as lab
 from flowrl_kb.certify import presentation, subject
 from flowrl_kb.certify.features import cosine
 from flowrl_kb.kb.load import load
-from flowrl_kb.published import fpo, fpopp
+from flowrl_kb.published import dppo_flow_rl, fpo, fpopp
 
 KB = load()
 SCENE = lab.scenario(1, 0.5, 1.0)
@@ -120,6 +120,16 @@ def test_a_fifth_to_four_fifths_of_the_values_lie_outside_the_value_clip(scene):
     s = presentation.batch(shown, scene, jax.random.key(0), 4096).s
     share = jnp.mean(jnp.abs(models.value(s) - models.target_value(s)) > subject.HYPER["value_clip"])
     assert 0.2 < float(share) < 0.8
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_bounds_of_step_densities_cut_tails_below_and_much_of_the_last_step_above(scene):
+    """Of the current policy; the previous one has its greatest density in every last step that it drew."""
+    node = KB.nodes["dppo:flow-rl"]
+    shown, (low, high) = subject.setting(node), subject.laboratory_hyper(node)["log_prob_clamp"]
+    models, batch = presentation.models(shown, scene, {}), presentation.batch(shown, scene, jax.random.key(0), 4096)
+    found = dppo_flow_rl.log_likelihood(models.actor, batch.chain, batch.s, (-jnp.inf, jnp.inf))
+    assert float(jnp.mean(found[:-1] < low)) > 0.1 and float(jnp.mean(found[-1] > high)) > 0.3
 
 
 @pytest.mark.parametrize("scene", SCENES)
