@@ -90,7 +90,7 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     trains |= {k: KIND_OF[k] for k in losses if k != "actor"}
     if "critic" in trains and cell["critic-output"] in ("gaussian", "categorical"):
         trains["critic"] = f"{cell['critic-output']}-critic"
-    reads_behaviour = of_path or cell["operator"] in ("potential", "noised-density")
+    reads_behaviour = of_path or cell["operator"] in ("potential", "reciprocal-potential", "noised-density")
     reads_behaviour = reads_behaviour or cell["intermediate-value"] == "adjoint"
     of_behaviour = cell["space"] == "coupled-map" or cell["acting"] == "classifier-free"
     to_clone = cell["reference"] == "fixed" and cell["setting"] != "on-policy"  # no data of it on-policy: it is given

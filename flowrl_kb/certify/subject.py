@@ -45,6 +45,7 @@ HYPER = {
     "min_std": 0.1,
     "bc_weight": 1.0,
     "anchor_weight": 0.3,
+    "likelihood_weight": 0.3,  # at one, a loss that forgot it would pass
     "advantage_max": 1.0,
     "noise_std": 0.2,
     "acting_temperature": 0.5,
