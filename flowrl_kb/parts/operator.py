@@ -21,8 +21,9 @@ from flowrl_kb.parts.types import Array
 
 class Operator(NamedTuple):
     """`weights(q (K, ...)) -> (K, ...)`; `slope` = d log-tilt / dQ; `divergence` the kind of penalty, with its weight;
-    `likelihood_weight` that of a likelihood of reference samples beside it; `surrogate(log_ratio, A)`; `move(q, a (..., d))` where samples of the reference go, q(a) -> (...); None where a
-    route cannot use the operator."""
+    `likelihood_weight` that of a likelihood of reference samples beside it; `surrogate(log_ratio, A)`;
+    `move(q, a (..., d))` where samples of the reference go, q(a) -> (...); None where a route cannot use the operator.
+    """
 
     weights: Callable[[Array], Array] | None = None
     slope: float | Array | None = None
@@ -132,7 +133,7 @@ def potential(*, q_weight=1.0, bc_weight=1.0) -> Operator:
 
 
 def reciprocal_potential(*, likelihood_weight, q_weight=1.0, bc_weight=1.0) -> Operator:
-    """Expected Q minus that error plus the log-likelihood of reference samples: the reciprocal law of Q minus the error.
+    """Expected Q minus that error plus the likelihood of reference samples: the reciprocal law of Q minus the error.
 
     Source: DTQL (2405.19690), official agents/dtql.py with gamma = 1; likelihood_weight = gamma.
     """
