@@ -27,6 +27,12 @@ KIND_OF = {
     "log_temperature": "scalar",
 }
 """Kinds of the auxiliary objects that the axes train."""
+KIND_BY_OUTPUT = {
+    "gaussian": "gaussian-critic",
+    "gaussian-huber": "gaussian-critic",
+    "categorical": "categorical-critic",
+}
+"""Kinds of critics whose heads put out more than a number."""
 KIND_BY_SAMPLER = {"learned-noise": "noisy-field"}
 """Kinds of actors that train more than their axis `policy` says."""
 
@@ -88,9 +94,9 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
         losses["energy"] = _energy(cell, hyper)
     trains = {"actor": KIND_BY_SAMPLER.get(cell["sampler"], cell["policy"])}
     trains |= {k: KIND_OF[k] for k in losses if k != "actor"}
-    if "critic" in trains and cell["critic-output"] in ("gaussian", "categorical"):
-        trains["critic"] = f"{cell['critic-output']}-critic"
-    reads_behaviour = of_path or cell["operator"] in ("potential", "noised-density")
+    if "critic" in trains:
+        trains["critic"] = KIND_BY_OUTPUT.get(cell["critic-output"], "critic")
+    reads_behaviour = of_path or cell["operator"] in ("potential", "reciprocal-potential", "noised-density")
     reads_behaviour = reads_behaviour or cell["intermediate-value"] == "adjoint"
     of_behaviour = cell["space"] == "coupled-map" or cell["acting"] == "classifier-free"
     to_clone = cell["reference"] == "fixed" and cell["setting"] != "on-policy"  # no data of it on-policy: it is given

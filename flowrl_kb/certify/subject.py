@@ -40,10 +40,14 @@ HYPER = {
     "log_ratio_max": 1.0,  # the square of a ratio of velocity losses has no variance without it
     "log_ratio_clip": 0.07,  # cuts a good part of the drops (test_laboratory.py); the ratio clip lies within
     "cfm_loss_max": 1.3,  # cuts a good part of the losses; above the bound of their drop
+    "log_prob_clamp": (-3.5, 0.5),  # cuts tails of step sums, and much of the last step (test_laboratory.py)
     "value_clip": 0.1,  # a good part of the values lie further from those at the roll-out
+    "huber_width": 0.8,  # with the two bounds below binds for a good part of the errors (test_laboratory.py)
+    "spread_ratio": (0.55, 0.9),
     "min_std": 0.1,
     "bc_weight": 1.0,
     "anchor_weight": 0.3,
+    "likelihood_weight": 0.3,  # at one, a loss that forgot it would pass
     "advantage_max": 1.0,
     "noise_std": 0.2,
     "acting_temperature": 0.5,
@@ -69,6 +73,8 @@ KEPT = {"clip": 0.05}
 """Published values at least this large are kept: a clip so wide has laboratory samples on both of its sides."""
 NO_NOISE = ("noise_std", 0.0)
 """Kept as well: a variant that executes what it generates."""
+SHOWN_OUTPUT = {"gaussian-huber": "gaussian"}
+"""Values of `critic-output` whose heads look like those of another value, from which only the loss differs."""
 SCENES = {"drifted": lab.drifted, "at-old": lab.at_old}
 _STARTED = time.time()
 """Files newer than this may not be the code that runs here; what they made must not be found by other processes."""
@@ -94,7 +100,7 @@ def setting(node: Node | Mapping[str, str], dim: int = 2) -> Setting:
         sampler=node["sampler"],
         min_std=HYPER["min_std"],
         data=_data(node),
-        critic_output=node["critic-output"],
+        critic_output=SHOWN_OUTPUT.get(node["critic-output"], node["critic-output"]),
         dim=dim,
     )
 
@@ -106,7 +112,7 @@ def laboratory_hyper(node: Node) -> dict[str, Any]:
     return values | {
         name: HYPER[name]
         for name, value in given.items()
-        if name in HYPER and not value >= KEPT.get(name, float("inf"))
+        if name in HYPER and not (name in KEPT and value >= KEPT[name])
     }
 
 

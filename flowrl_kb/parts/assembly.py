@@ -74,7 +74,7 @@ def parts_of(cell: Coordinates, hyper: Hyper) -> Parts:
             scaled = cell["temperature-control"] == "noise"
             parts = parts._replace(perturb=partial(perturbed, noise_std=hyper["actor_noise_std"], scaled=scaled))
         space = part("space", cell["space"])
-        if cell["operator"] == "potential":
+        if cell["operator"] in ("potential", "reciprocal-potential"):
             space = partial(space, weight=part("loss-space", cell["loss-space"]))
         if cell["operator"] == "noised-density":
             space = partial(space, weight=bind(level_weight, hyper))

@@ -67,6 +67,13 @@ def _drawn(models: Models, key: Key) -> Critic:
     return heads
 
 
+def _mean_and_drawn(models: Models, batch: Batch, backup: Backup, key: Key, discount) -> tuple[Array, Array]:
+    """Targets (B,) of the mean and of a return drawn beside it, at the same next actions."""
+    k_next, k_draw = jax.random.split(key)
+    y = _target(models, batch, backup, k_next, discount)
+    return y, _target(models._replace(target_critic=_drawn(models, k_draw)), batch, backup, k_next, discount)
+
+
 def gaussian(models: Models, batch: Batch, backup: Backup, key: Key, *, discount, spread_clip, spread_bias):
     """Gaussian likelihood of the return, rescaled: errors of the mean and of the variance over the spread's own power.
 
@@ -74,9 +81,7 @@ def gaussian(models: Models, batch: Batch, backup: Backup, key: Key, *, discount
     mu and sigma are constants, y values the mean of the next head, y_z a return drawn from it, cut at mu +- spread_clip
     m, and m is the batch mean of the averaged spread; b = spread_bias. Source: DSAC-T (2310.05858).
     """
-    k_next, k_draw = jax.random.split(key)
-    y = _target(models, batch, backup, k_next, discount)
-    y_z = _target(models._replace(target_critic=_drawn(models, k_draw)), batch, backup, k_next, discount)
+    y, y_z = _mean_and_drawn(models, batch, backup, key, discount)
     mean, spread = models.critic(batch.s, batch.a), models.spread(batch.s, batch.a)
     typical = jnp.mean(models.target_spread(batch.s, batch.a), axis=-1, keepdims=True)
     mu, sigma, typical = jax.lax.stop_gradient((mean, spread, typical))
@@ -85,3 +90,38 @@ def gaussian(models: Models, batch: Batch, backup: Backup, key: Key, *, discount
     of_mean = scale / (jnp.square(sigma) + spread_bias) * 0.5 * jnp.square(mean - y)
     of_spread = scale / (sigma**3 + spread_bias) * (jnp.square(sigma) - jnp.square(gap)) * spread
     return jnp.mean(of_mean + of_spread, axis=-1).sum(), {"q": jnp.mean(mean), "spread": jnp.mean(spread)}
+
+
+def _huber(error: Array, width) -> Array:
+    """error^2 / 2 up to |error| = width, from there on along its tangent."""
+    near = jnp.minimum(jnp.abs(error), width)
+    return near * (jnp.abs(error) - 0.5 * near)
+
+
+def gaussian_huber(
+    models: Models,
+    batch: Batch,
+    backup: Backup,
+    key: Key,
+    *,
+    discount,
+    spread_clip,
+    spread_bias,
+    huber_width,
+    spread_ratio,
+):
+    """Huber errors h of the mean and of the squared spread under one weight, a ratio of squared spreads within bounds.
+
+    clip(m^2 / (sigma^2 + b), *spread_ratio) [h(mu - y) + sigma (sigma^2 - h(y_z - mu)) / (sigma + b)], constants and
+    cut as in `gaussian`, m the mean of the averaged spread over heads too. h is half of the square up to huber_width,
+    so that sigma^2 rests at half of the squared deviation. Source: flow-rl (bae22f4), dacer.py.
+    """
+    y, y_z = _mean_and_drawn(models, batch, backup, key, discount)
+    mean, spread = models.critic(batch.s, batch.a), models.spread(batch.s, batch.a)
+    typical = jnp.mean(models.target_spread(batch.s, batch.a))
+    mu, sigma, typical = jax.lax.stop_gradient((mean, spread, typical))
+    gap = jnp.clip(y_z - mu, -spread_clip * typical, spread_clip * typical)
+    weight = jnp.clip(jnp.square(typical) / (jnp.square(sigma) + spread_bias), *spread_ratio)
+    of_spread = (jnp.square(sigma) - _huber(gap, huber_width)) / (sigma + spread_bias) * spread
+    loss = weight * (_huber(mean - y, huber_width) + of_spread)
+    return jnp.mean(loss, axis=-1).sum(), {"q": jnp.mean(mean), "spread": jnp.mean(spread)}

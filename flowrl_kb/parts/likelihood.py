@@ -12,6 +12,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from flowrl_kb.errors import unknown
 from flowrl_kb.parts import loss_space as loss_spaces
 from flowrl_kb.parts import sampler as samplers
 from flowrl_kb.parts.path import forward
@@ -72,29 +73,41 @@ def kernel_density(
     return jax.grad(lambda points: jnp.sum(log_p(points)))(a), h[:, None]
 
 
-def _transitions(field: FieldPolicy, chain: Array, s: Array, reduction: str, clamp) -> Array:
+CLAMPED = ("element", "step")
+"""What the bounds of log-densities hold: each dimension of a step, or the reduced log-density of the step."""
+
+
+def _transitions(field: FieldPolicy, chain: Array, s: Array, reduction: str, clamp, clamp_of="element") -> Array:
     """Log-densities (K, B) of the steps of a stored chain under the field's own transition kernel."""
+    if clamp_of not in CLAMPED:
+        raise unknown("value of log_prob_clamp_of", clamp_of, CLAMPED)
 
     def one(k: Array, x: Array, following: Array) -> Array:
         mean, std = field.step(x, k, s)
         log_p = -0.5 * jnp.square((following - mean) / std) - 0.5 * jnp.log(2.0 * jnp.pi * jnp.square(std))
-        log_p = log_p if clamp is None else jnp.clip(log_p, *clamp)
-        return REDUCTIONS[reduction](log_p, -1)
+        log_p = jnp.clip(log_p, *clamp) if clamp is not None and clamp_of == "element" else log_p
+        log_p = REDUCTIONS[reduction](log_p, -1)
+        return jnp.clip(log_p, *clamp) if clamp is not None and clamp_of == "step" else log_p
 
     return jax.vmap(one)(jnp.arange(chain.shape[0] - 1), chain[:-1], chain[1:])
 
 
-def per_step_chain(models: Models, batch: Batch, *, log_prob_reduction="sum", log_prob_clamp=None) -> Array:
+def per_step_chain(
+    models: Models, batch: Batch, *, log_prob_reduction="sum", log_prob_clamp=None, log_prob_clamp_of="element"
+) -> Array:
     """One log ratio for each denoising step of the stored chain. Source: DDPO (2305.13301), DPPO (2409.00588)."""
-    new = _transitions(models.actor, batch.chain, batch.s, log_prob_reduction, log_prob_clamp)
-    old = _transitions(models.old, batch.chain, batch.s, log_prob_reduction, log_prob_clamp)
+    kind = (log_prob_reduction, log_prob_clamp, log_prob_clamp_of)
+    new = _transitions(models.actor, batch.chain, batch.s, *kind)
+    old = _transitions(models.old, batch.chain, batch.s, *kind)
     return new - jax.lax.stop_gradient(old)
 
 
-def chain_sum(models: Models, batch: Batch, *, log_prob_reduction="sum", log_prob_clamp=None) -> Array:
+def chain_sum(
+    models: Models, batch: Batch, *, log_prob_reduction="sum", log_prob_clamp=None, log_prob_clamp_of="element"
+) -> Array:
     """One log ratio for the whole chain: the sum over its steps. Source: ReinFlow (2505.22094)."""
-    steps = per_step_chain(models, batch, log_prob_reduction=log_prob_reduction, log_prob_clamp=log_prob_clamp)
-    return jnp.sum(steps, axis=0, keepdims=True)
+    kind = {"log_prob_clamp": log_prob_clamp, "log_prob_clamp_of": log_prob_clamp_of}
+    return jnp.sum(per_step_chain(models, batch, log_prob_reduction=log_prob_reduction, **kind), axis=0, keepdims=True)
 
 
 def entropy_rate(field: FieldPolicy, chain: Array, s: Array) -> Array:

@@ -21,14 +21,16 @@ from flowrl_kb.parts.types import Array
 
 class Operator(NamedTuple):
     """`weights(q (K, ...)) -> (K, ...)`; `slope` = d log-tilt / dQ; `divergence` the kind of penalty, with its weight;
-    `surrogate(log_ratio, A)`; `move(q, a (..., d))` where samples of the reference go, q(a) -> (...); None where a
-    route cannot use the operator."""
+    `likelihood_weight` that of a likelihood of reference samples beside it; `surrogate(log_ratio, A)`;
+    `move(q, a (..., d))` where samples of the reference go, q(a) -> (...); None where a route cannot use the operator.
+    """
 
     weights: Callable[[Array], Array] | None = None
     slope: float | Array | None = None
     divergence: str | None = None
     q_weight: float | Array = 1.0
     penalty_weight: float | Array = 1.0
+    likelihood_weight: float | None = None
     surrogate: Callable[[Array, Array], Array] | None = None
     move: Callable[[Callable[[Array], Array], Array], Array] | None = None
 
@@ -128,6 +130,14 @@ def proximal(*, q_weight=1.0, bc_weight=1.0) -> Operator:
 def potential(*, q_weight=1.0, bc_weight=1.0) -> Operator:
     """Expected Q minus the denoising error that the reference's own field makes on the produced action."""
     return Operator(divergence="potential", q_weight=q_weight, penalty_weight=bc_weight)
+
+
+def reciprocal_potential(*, likelihood_weight, q_weight=1.0, bc_weight=1.0) -> Operator:
+    """Expected Q minus that error plus the likelihood of reference samples: the reciprocal law of Q minus the error.
+
+    Source: DTQL (2405.19690), official agents/dtql.py with gamma = 1; likelihood_weight = gamma.
+    """
+    return potential(q_weight=q_weight, bc_weight=bc_weight)._replace(likelihood_weight=likelihood_weight)
 
 
 def noised_density(*, q_weight=1.0, bc_weight=1.0) -> Operator:

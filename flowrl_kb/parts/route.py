@@ -213,7 +213,10 @@ def _valued(models: Models, batch: Batch, produced: Produced, a: Array, p: Parts
 
 
 def pathwise(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
-    """-eta_Q E Q(a_theta) / normaliser + weight * divergence from the reference; differentiates through the policy."""
+    """-eta_Q E Q(a_theta) / normaliser + weight * divergence from the reference; differentiates through the policy.
+
+    Where the operator weights it, minus the log-likelihood of samples of the reference, summed over dimensions.
+    """
     k_action, k_noise, k_head, k_penalty = jax.random.split(key, 4)
     produced = _produce(models, batch, k_action, p)
     a = p.perturb(models, produced.a, k_noise) if p.perturb else produced.a
@@ -223,7 +226,11 @@ def pathwise(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
     penalty = p.space(p.operator.divergence, p.reference, produced, models, batch, k_penalty)
     weight = p.operator.penalty_weight
     weight = jnp.exp(jax.lax.stop_gradient(models.log_temperature)) if weight is None else weight
-    return -p.operator.q_weight * improvement + weight * penalty, {"penalty": penalty}
+    loss = -p.operator.q_weight * improvement + weight * penalty
+    if p.operator.likelihood_weight is not None:
+        known = p.reference.actions(models, batch, jax.random.fold_in(k_penalty, 1))
+        loss = loss - p.operator.likelihood_weight * jnp.mean(models.actor.log_prob(batch.s, known))
+    return loss, {"penalty": penalty}
 
 
 def likelihood_ratio(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:

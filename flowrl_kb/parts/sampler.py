@@ -5,6 +5,8 @@ The state of a chain is the action, or as many copies of it side by side as `COP
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
@@ -61,10 +63,27 @@ def forward_variance(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[
     choice of the variance, beta_t. Source: Ho et al. 2020, section 3.2.
     """
     mean, _ = ancestral(field, x, k, s)
+    std, sigma_u = _forward_deviation(field, x, k)
+    return mean, std * (sigma_u > 0.0)
+
+
+def mean_last(field: FieldPolicy, x: Array, k: Array, s: Array) -> tuple[Array, Array]:
+    """The step of which `forward_variance` draws, as its density is computed: with noise in the last step too.
+
+    The last step is executed at its mean (`DRAWN_BY`), though its density is that of N(mean, v); deviations of
+    densities are at least `min_std`. Not to be confused with `all-stochastic`, which draws what it scores. Source:
+    flow-rl (bae22f4), dppo.py.
+    """
+    mean, _ = ancestral(field, x, k, s)
+    return mean, jnp.maximum(_forward_deviation(field, x, k)[0], field.min_std)
+
+
+def _forward_deviation(field: FieldPolicy, x: Array, k: Array) -> tuple[Array, Array]:
+    """sqrt(v), v the variance that the forward chain adds between two levels, and sigma of the less noisy one."""
     t, u = jnp.broadcast_to(field.grid[k], x.shape[:-1]), field.grid[k + 1]
     (alpha_t, sigma_t), (alpha_u, sigma_u) = coefficients(field.path, t), coefficients(field.path, u)
     variance = sigma_t**2 - (alpha_t / alpha_u * sigma_u) ** 2
-    return mean, jnp.sqrt(jnp.maximum(variance, 0.0)) * (sigma_u > 0.0)
+    return jnp.sqrt(jnp.maximum(variance, 0.0)), sigma_u
 
 
 def _euler_size(field: FieldPolicy, k: Array) -> Array:
@@ -184,11 +203,17 @@ def start(field: FieldPolicy, z: Array) -> Array:
     return z * jnp.maximum(field.path.sigma(field.grid[0]), 1.0)
 
 
+DRAWN_BY = {"mean-last": forward_variance}
+"""Samplers that draw by another step than the one whose density they report."""
+
+
 def run(field: FieldPolicy, x: Array, s: Array, key: Key | None) -> Array:
     """All states (K+1, ..., d) of the chain from x; `key` None keeps every step at its mean."""
 
+    step = partial(DRAWN_BY[field.sampler], field) if field.sampler in DRAWN_BY else field.step
+
     def advance(x, k):
-        mean, std = field.step(x, k, s)
+        mean, std = step(x, k, s)
         if key is not None:
             mean = mean + std * jax.random.normal(jax.random.fold_in(key, k), x.shape)
         return mean, mean

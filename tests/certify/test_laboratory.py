@@ -10,7 +10,7 @@ from flowrl_kb.certify import laboratory as lab
 from flowrl_kb.certify import presentation, subject
 from flowrl_kb.certify.features import cosine
 from flowrl_kb.kb.load import load
-from flowrl_kb.published import fpo, fpopp
+from flowrl_kb.published import dacer_flow_rl, dppo_flow_rl, fpo, fpopp
 
 KB = load()
 SCENE = lab.scenario(1, 0.5, 1.0)
@@ -120,6 +120,31 @@ def test_a_fifth_to_four_fifths_of_the_values_lie_outside_the_value_clip(scene):
     s = presentation.batch(shown, scene, jax.random.key(0), 4096).s
     share = jnp.mean(jnp.abs(models.value(s) - models.target_value(s)) > subject.HYPER["value_clip"])
     assert 0.2 < float(share) < 0.8
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_bounds_of_step_densities_cut_tails_below_and_much_of_the_last_step_above(scene):
+    """Of the current policy; the previous one has its greatest density in every last step that it drew."""
+    node = KB.nodes["dppo:flow-rl"]
+    shown, (low, high) = subject.setting(node), subject.laboratory_hyper(node)["log_prob_clamp"]
+    models, batch = presentation.models(shown, scene, {}), presentation.batch(shown, scene, jax.random.key(0), 4096)
+    found = dppo_flow_rl.log_likelihood(models.actor, batch.chain, batch.s, (-jnp.inf, jnp.inf))
+    assert float(jnp.mean(found[:-1] < low)) > 0.1 and float(jnp.mean(found[-1] > high)) > 0.3
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_fifth_to_four_fifths_of_the_errors_of_a_gaussian_critic_and_of_their_weights_are_cut(scene):
+    node = KB.nodes["dacer:flow-rl"]
+    shown, hyper = subject.setting(node), subject.laboratory_hyper(node)
+    models, batch = presentation.models(shown, scene, {}), presentation.batch(shown, scene, jax.random.key(0), 4096)
+    following = dacer_flow_rl.executed(models, batch.next_s, jax.random.key(1), hyper["backup_noise_std"], None)
+    value = jnp.min(models.target_critic(batch.next_s, following), axis=0)
+    errors = models.critic(batch.s, batch.a) - batch.reward - hyper["discount"] * batch.not_done * value
+    assert 0.2 < float(jnp.mean(jnp.abs(errors) > hyper["huber_width"])) < 0.8
+    typical = jnp.mean(models.target_spread(batch.s, batch.a))
+    ratio = typical**2 / (models.spread(batch.s, batch.a) ** 2 + hyper["spread_bias"])
+    low, high = hyper["spread_ratio"]
+    assert 0.2 < float(jnp.mean((ratio < low) | (ratio > high))) < 0.8
 
 
 @pytest.mark.parametrize("scene", SCENES)

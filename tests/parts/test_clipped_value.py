@@ -7,7 +7,7 @@ import pytest
 
 from flowrl_kb.parts.critic import advantage
 from flowrl_kb.parts.types import Batch, Models
-from flowrl_kb.published import genpo_flow_rl, genpo_official, ppo_flow_rl
+from flowrl_kb.published import dppo_flow_rl, genpo_flow_rl, genpo_official, ppo_flow_rl
 
 BEFORE = jnp.array([0.0, 0.0, 0.0, 1.0])
 RETURNS = jnp.array([2.0, 2.0, -1.0, -1.0])
@@ -19,7 +19,7 @@ def composed(models, batch, key, **hyper):
     return advantage(None, None, **hyper)["value"](models, batch, key)
 
 
-@pytest.fixture(params=[composed, *(m.value_loss for m in (ppo_flow_rl, genpo_official, genpo_flow_rl))])
+@pytest.fixture(params=[composed, *(m.value_loss for m in (ppo_flow_rl, dppo_flow_rl, genpo_official, genpo_flow_rl))])
 def loss(request):
     def of(values, **hyper):
         models = Models(value=lambda s: values, target_value=lambda s: BEFORE)

@@ -1,5 +1,6 @@
 """Ratios made of denoising losses, by hand-computed numbers."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from flowrl_kb.errors import UnknownName
 from flowrl_kb.parts import likelihood
 from flowrl_kb.parts.path import linear
 from flowrl_kb.parts.policy import Field
@@ -81,3 +83,22 @@ def test_the_pull_is_the_mean_squared_distance_of_velocities():
     models = models._replace(behaviour=field(jnp.array([0.0, 3.0])))
     found = likelihood.pull_to_frozen(models, batch, loss_space="velocity", anchor_weight=0.4)
     np.testing.assert_allclose(found, 1.0, rtol=1e-4)
+
+
+@pytest.mark.parametrize("clamp_of, want", [("element", -3.0 - 1.0), ("step", -4.0)])
+def test_bounds_hold_each_element_or_the_step(clamp_of, want):
+    """A step of deviation one whose elements are off by 3 and 0: densities c - 4.5 and c, c = -log(2 pi) / 2."""
+    c = -0.5 * np.log(2.0 * np.pi)
+    chain = jnp.array([[[0.0, 0.0]], [[3.0, 0.0]]])
+    still = SimpleNamespace(step=lambda x, k, s: (x, jnp.ones(())))
+    low, high = (-3.0, -1.0) if clamp_of == "element" else (-4.0, 2.0)
+    # elements: -5.42 and -0.92, cut to -3 and -1; the step: -6.34, cut to -4
+    found = likelihood._transitions(still, chain, jnp.zeros((1, 1)), "sum", (low, high), clamp_of)
+    np.testing.assert_allclose(found, [[want]], rtol=1e-6)
+    free = likelihood._transitions(still, chain, jnp.zeros((1, 1)), "sum", None, clamp_of)
+    np.testing.assert_allclose(free, [[2.0 * c - 4.5]], rtol=1e-6)
+
+
+def test_an_unknown_object_of_the_bounds_is_named():
+    with pytest.raises(UnknownName, match="unknown value of log_prob_clamp_of 'steps'; did you mean step"):
+        likelihood.per_step_chain(*of(jnp.ones(2)), log_prob_clamp_of="steps")

@@ -10,7 +10,7 @@ from flowrl_kb.parts import loss_space, path
 from flowrl_kb.parts.critic import in_sample
 from flowrl_kb.parts.policy import Field, Gaussian
 from flowrl_kb.parts.types import Batch, Models
-from flowrl_kb.published import dtql
+from flowrl_kb.published import dtql, dtql_antmaze
 
 VARIANCE, LEVEL, B = 0.3, 0.8, 200_000
 KEY = jax.random.key(0)
@@ -62,6 +62,20 @@ def test_the_gradient_passes_through_the_model_and_its_target(kb):
     slopes = jax.jacobian(lambda a: jnp.stack(list(losses(kb, a))))(1.5)
     k, c_out = VARIANCE / (VARIANCE + LEVEL**2), LEVEL * 0.5 / np.sqrt(LEVEL**2 + 0.25)
     np.testing.assert_allclose(slopes, 2.0 * 2 * (1 - k) ** 2 * 1.5 / c_out**2, rtol=0.03)
+
+
+def test_data_actions_are_kept_likely_beside_the_trust_region(kb):
+    """A unit Gaussian around m beside one data action: E error at m^2 + 1 in the place of a^2, and (a - m)^2 / 2."""
+    m, a, weight = 0.5, -0.4, 0.3
+    actor = Gaussian(lambda s: (jnp.full((*s.shape[:-1], 1), m), jnp.zeros((*s.shape[:-1], 1))), 1)
+    models = Models(actor=actor, behaviour=behaviour(), critic=lambda s, x: jnp.zeros((2, len(x))))
+    batch = Batch(s=jnp.zeros((B, 1)), a=jnp.full((B, 1), a))
+    hyper = {"bc_weight": 2.0, "likelihood_weight": weight}
+    rest = {"expectile": 0.7, "best_of": 2, "acting_temperature": 1.0, "discount": 0.9}
+    composed = compose("cell", kb.nodes["dtql:antmaze"].coordinates, hyper | rest).losses["actor"]
+    want = 2.0 * error(np.sqrt(m**2 + 1.0)) + weight * 0.5 * ((a - m) ** 2 + np.log(2.0 * np.pi))
+    for loss in (composed(models, batch, KEY)[0], dtql_antmaze.actor_loss(models, batch, KEY, **hyper)[0]):
+        np.testing.assert_allclose(loss, want, rtol=0.01)
 
 
 def test_the_state_value_may_read_the_online_critic():

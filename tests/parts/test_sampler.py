@@ -65,6 +65,21 @@ def test_the_last_ancestral_step_has_no_noise_and_the_floor_restores_it():
         np.testing.assert_allclose(std, want, atol=1e-6)
 
 
+def test_the_last_step_is_executed_at_its_mean_and_scored_as_if_it_were_noisy():
+    """v of the last step, which ends clean, is sigma_t^2; before it both samplers draw with the same v."""
+    scored, drawn = (gaussian_field(path.vp(), 5, kind) for kind in ("mean-last", "forward-variance"))
+    s, key = jnp.zeros((3, 1)), jax.random.PRNGKey(2)
+    chain = scored.chain(key, s)
+    np.testing.assert_array_equal(chain, drawn.chain(key, s))
+    (mean, std), (quiet_mean, quiet_std) = (f.step(chain[4], 4, s) for f in (scored, drawn))
+    np.testing.assert_array_equal(mean, chain[5])
+    np.testing.assert_array_equal(mean, quiet_mean)
+    np.testing.assert_allclose(std, scored.path.sigma(scored.grid[4]), rtol=1e-6)
+    np.testing.assert_array_equal(quiet_std, 0.0)
+    np.testing.assert_array_equal(scored.step(chain[2], 2, s)[1], drawn.step(chain[2], 2, s)[1])
+    np.testing.assert_allclose(replace(scored, min_std=0.9).step(chain[4], 4, s)[1], 0.9, rtol=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["ancestral", "ode"])
 @pytest.mark.parametrize("name", ["vp", "linear"])
 def test_long_chains_of_the_exact_field_reach_the_law(name, kind):

@@ -35,7 +35,7 @@ def apart(one, other):
     return float(jnp.linalg.norm(one - scale * other) / jnp.linalg.norm(one))
 
 
-@pytest.mark.parametrize("name", ["awm:exp-first", "ddpo:density", "fpo:velocity"])
+@pytest.mark.parametrize("name", ["awm:exp-first", "ddpo:density", "dppo:flow-rl", "fpo:velocity"])
 def test_the_two_gradients_agree_on_one_batch_and_another_clip_does_not(name):
     node = KB.nodes[name]
     hyper = subject.laboratory_hyper(node)
