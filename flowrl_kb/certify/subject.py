@@ -40,6 +40,9 @@ HYPER = {
     "log_ratio_max": 1.0,  # the square of a ratio of velocity losses has no variance without it
     "log_ratio_clip": 0.07,  # cuts a good part of the drops (test_laboratory.py); the ratio clip lies within
     "cfm_loss_max": 1.3,  # cuts a good part of the losses; above the bound of their drop
+    "error_max": 0.4,  # cuts a good part of the squared errors (test_laboratory.py)
+    "candidate_noise_std": 0.4,  # as wide as the components of the laboratory's laws
+    "target_kl": 0.4,  # between the divergences of the scenarios (test_laboratory.py): temperatures go both ways
     "value_clip": 0.1,  # a good part of the values lie further from those at the roll-out
     "min_std": 0.1,
     "bc_weight": 1.0,

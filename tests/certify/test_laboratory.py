@@ -10,7 +10,7 @@ from flowrl_kb.certify import laboratory as lab
 from flowrl_kb.certify import presentation, subject
 from flowrl_kb.certify.features import cosine
 from flowrl_kb.kb.load import load
-from flowrl_kb.published import fpo, fpopp
+from flowrl_kb.published import dpmd_flow_rl, fpo, fpopp, gempo_flow_rl
 
 KB = load()
 SCENE = lab.scenario(1, 0.5, 1.0)
@@ -138,3 +138,26 @@ def test_cuts_of_denoising_losses_and_of_their_drops_bind_for_a_fifth_to_four_fi
         assert 0.2 < float(jnp.mean(found > subject.HYPER["cfm_loss_max"])) < 0.8
     old, new = losses("fpo:per-sample", fpo.flow_matching_loss)
     assert 0.2 < float(jnp.mean(jnp.abs(old - new) > subject.HYPER["log_ratio_clip"])) < 0.8
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_fifth_to_four_fifths_of_the_squared_errors_lie_above_their_cut(scene):
+    shown = subject.setting(KB.nodes["dpmd:flow-rl"])
+    models, batch = presentation.models(shown, scene, {}), presentation.batch(shown, scene, jax.random.key(0), 1024)
+    hyper = {"candidate_noise_std": subject.HYPER["candidate_noise_std"], "error_max": subject.HYPER["error_max"]}
+    share = dpmd_flow_rl.actor_loss(models, batch, jax.random.key(1), candidates=8, **hyper)[1]["cut"]
+    assert 0.2 < float(share) < 0.8
+
+
+@pytest.mark.parametrize("published", [dpmd_flow_rl, gempo_flow_rl])
+def test_the_target_divergence_lies_between_those_of_the_scenarios(published):
+    def gap(scene):
+        shown = subject.setting(KB.nodes["dpmd:flow-rl"])
+        models, batch = presentation.models(shown, scene, {}), presentation.batch(shown, scene, jax.random.key(0), 1024)
+        hyper = {name: subject.HYPER[name] for name in ("candidates", "candidate_noise_std", "target_kl")}
+        entropy = published.log_temperature_loss(models, batch, jax.random.key(1), **hyper)[1]["entropy"]
+        return hyper["target_kl"] + float(entropy) - np.log(hyper["candidates"])
+
+    gaps = [gap(scene) for scene in SCENES]
+    assert min(gaps) < 0.0 < max(gaps)
+    assert min(map(abs, gaps)) > 0.03  # what a scenario asks for can be told from nothing
