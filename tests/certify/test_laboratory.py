@@ -149,15 +149,13 @@ def test_a_fifth_to_four_fifths_of_the_squared_errors_lie_above_their_cut(scene)
     assert 0.2 < float(share) < 0.8
 
 
+@pytest.mark.parametrize("scene", SCENES)
 @pytest.mark.parametrize("published", [dpmd_flow_rl, gempo_flow_rl])
-def test_the_target_divergence_lies_between_those_of_the_scenarios(published):
-    def gap(scene):
-        shown = subject.setting(KB.nodes["dpmd:flow-rl"])
-        models, batch = presentation.models(shown, scene, {}), presentation.batch(shown, scene, jax.random.key(0), 1024)
-        hyper = {name: subject.HYPER[name] for name in ("candidates", "candidate_noise_std", "target_kl")}
-        entropy = published.log_temperature_loss(models, batch, jax.random.key(1), **hyper)[1]["entropy"]
-        return hyper["target_kl"] + float(entropy) - np.log(hyper["candidates"])
-
-    gaps = [gap(scene) for scene in SCENES]
-    assert min(gaps) < 0.0 < max(gaps)
-    assert min(map(abs, gaps)) > 0.03  # what a scenario asks for can be told from nothing
+def test_weights_diverge_by_more_than_their_target(published, scene):
+    """Where they just meet it, the update is a small difference, and its noise moves the scale that is fitted."""
+    shown = subject.setting(KB.nodes["dpmd:flow-rl"])
+    models, batch = presentation.models(shown, scene, {}), presentation.batch(shown, scene, jax.random.key(0), 1024)
+    hyper = {name: subject.HYPER[name] for name in ("candidates", "candidate_noise_std", "target_kl")}
+    entropy = published.log_temperature_loss(models, batch, jax.random.key(1), **hyper)[1]["entropy"]
+    divergence = np.log(hyper["candidates"]) - float(entropy)
+    assert 2.0 * hyper["target_kl"] < divergence < 0.5 * np.log(hyper["candidates"])
