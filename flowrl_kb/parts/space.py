@@ -17,9 +17,9 @@ def denoising_error(field, draws, s: Array, weight=unit_weight, *, error_max=Non
 
     The square of each dimension is cut at `error_max`, above which nothing is differentiated. Source: flow-rl dpmd.py.
     """
-    square = jnp.square(field.eps(draws.x, draws.t, s) - draws.eps)
-    square = square if error_max is None else jnp.minimum(square, error_max)
-    return weight(field.path, draws.t) * jnp.sum(square, axis=-1)
+    residual = field.eps(draws.x, draws.t, s) - draws.eps
+    scale, square = weight(field.path, draws.t), jnp.square(residual)
+    return scale * jnp.sum(square if error_max is None else jnp.minimum(square, error_max), axis=-1)
 
 
 def level_weight(path, t: Array, *, sigma_power) -> Array:
