@@ -16,6 +16,7 @@ from flowrl_kb.parts.backup import Next
 from flowrl_kb.parts.binding import Coordinates, Hyper, MissingHyper, bind, part
 from flowrl_kb.parts.bound import moved
 from flowrl_kb.parts.direction import forward
+from flowrl_kb.parts.route import weighted
 from flowrl_kb.parts.space import denoising_error
 from flowrl_kb.parts.types import Loss, Method
 
@@ -40,6 +41,12 @@ KIND_BY_SAMPLER = {"learned-noise": "noisy-field"}
 def actor_loss(cell: Coordinates, hyper: Hyper) -> Loss:
     """The actor loss of a cell: its route, applied to its parts."""
     return partial(part("route", cell["route"]), p=parts_of(cell, {**hyper, "loss_space": loss_space_of(cell)}))
+
+
+def weighing(cell: Coordinates, hyper: Hyper) -> Callable:
+    """The weights (K, B) of the candidates of a cell's actor loss, drawn anew."""
+    parts = parts_of(cell, hyper)
+    return lambda models, batch, key: weighted(models, batch, key, parts)[1]
 
 
 def rewriting(cell: Coordinates, hyper: Hyper) -> Callable | None:
@@ -76,6 +83,8 @@ def compose(name: str, cell: Coordinates, hyper: Hyper) -> Method:
     of_path = cell["route"] == "pathwise" and cell["space"] == "path"
     if cell["likelihood"] == "noising-ratio":
         hyper["sampled"] = part("likelihood", "noising-ratio")
+    if cell["temperature-control"] == "weight-divergence":
+        hyper["weigh"] = weighing(cell, hyper)
     if cell["critic"] not in ("reward", "group"):
         backup, after = None, _next(cell, hyper)
         if after:

@@ -41,6 +41,9 @@ HYPER = {
     "log_ratio_clip": 0.07,  # cuts a good part of the drops (test_laboratory.py); the ratio clip lies within
     "cfm_loss_max": 1.3,  # cuts a good part of the losses; above the bound of their drop
     "log_prob_clamp": (-3.5, 0.5),  # cuts tails of step sums, and much of the last step (test_laboratory.py)
+    "error_max": 0.4,  # cuts a good part of the squared errors (test_laboratory.py)
+    "candidate_noise_std": 0.4,  # as wide as the components of the laboratory's laws
+    "target_kl": 0.1,  # well below the divergences (test_laboratory.py): near one, an update is mostly noise
     "value_clip": 0.1,  # a good part of the values lie further from those at the roll-out
     "huber_width": 0.8,  # with the two bounds below binds for a good part of the errors (test_laboratory.py)
     "spread_ratio": (0.55, 0.9),

@@ -22,11 +22,11 @@ WITH_VALUE = ("in-sample", "in-sample-linear", "in-sample-exponential", "in-samp
 """Critics that train a state value, from which unnormalised weights are measured."""
 
 
-def error_of(cell: Coordinates) -> Callable:
+def error_of(cell: Coordinates, hyper: Hyper) -> Callable:
     """What a regression minimises: a denoising error for fields, a negative log-likelihood for densities."""
     if cell["likelihood"] == "exact-gaussian":
         return lambda actor, draws, s: -actor.log_prob(s, draws.a)
-    return partial(denoising_error, weight=part("loss-space", loss_space_of(cell)))
+    return partial(bind(denoising_error, hyper), weight=part("loss-space", loss_space_of(cell)))
 
 
 def unless(cell: Coordinates, axis: str, absent: str, default: str) -> str:
@@ -42,6 +42,8 @@ def loss_space_of(cell: Coordinates) -> str:
 
 def parts_of(cell: Coordinates, hyper: Hyper) -> Parts:
     """Bind every part that the route of this cell uses."""
+    trained = cell["temperature-control"] == "weight-divergence"
+    hyper = {**hyper, "temperature": 1.0} if trained else hyper  # the trained one divides Q instead
 
     def bound(axis: str) -> Callable:
         return bind(part(axis, cell[axis]), hyper)
@@ -49,6 +51,7 @@ def parts_of(cell: Coordinates, hyper: Hyper) -> Parts:
     route, reverse = cell["route"], cell["direction"] == "reverse"
     operator = bound("operator")()
     parts = Parts(operator, bound("reference")(), candidates=hyper.get("candidates", 1), box=hyper.get("box"))
+    parts = parts._replace(trained_temperature=trained)
     if route not in ("likelihood-ratio", *INFERENCE):
         aggregation = bind(part("aggregation", unless(cell, "aggregation", "none", "min")), hyper)
         normaliser = part("normaliser", unless(cell, "normaliser", "standardised", "none"))
@@ -62,7 +65,8 @@ def parts_of(cell: Coordinates, hyper: Hyper) -> Parts:
         return parts._replace(pull=bind(pull, hyper)) if cell["reference"] == "fixed" else parts
     if route == "regression-signed":
         forward = part("direction", cell["direction"])
-        return parts._replace(direction=forward, error=error_of(cell), intermediate_value=bound("intermediate-value"))
+        value = bound("intermediate-value")
+        return parts._replace(direction=forward, error=error_of(cell, hyper), intermediate_value=value)
     if route == "pathwise":
         one_step = cell["intermediate-value"] == "posterior-mean"
         by_step = cell["intermediate-value"] == "path-value"
@@ -90,13 +94,13 @@ def parts_of(cell: Coordinates, hyper: Hyper) -> Parts:
     if cell["likelihood"] == "kernel-density":
         return parts._replace(likelihood=bound("likelihood"), step_max=hyper.get("step_max", float("inf")))
     if cell["intermediate-value"] == "adjoint":
-        return parts._replace(intermediate_value=bound("intermediate-value"), error=error_of(cell), steered=True)
+        return parts._replace(intermediate_value=bound("intermediate-value"), error=error_of(cell, hyper), steered=True)
     chooses = operator.move and operator.weights
     single = reverse or (route in ("regression-gradient", "pathwise", *INFERENCE) and not chooses)
     parts = parts._replace(
         source=bound("source"),
         direction=part("direction", cell["direction"]),
-        error=error_of(cell),
+        error=error_of(cell, hyper),
         support=1 if single else parts.candidates,
     )
     if route in ("regression-gradient", "regression-mixed") and operator.move is None:

@@ -44,6 +44,7 @@ class Parts(NamedTuple):
     support: int = 1
     copy_weight: float = 0.0
     step_max: float = jnp.inf
+    trained_temperature: bool = False
     box: float | None = None
 
 
@@ -71,6 +72,10 @@ def moved(models: Models, batch: Batch, a: Array, key: Key, p: Parts) -> Array:
 
 
 def divisor_of(models: Models, batch: Batch, key: Key, p: Parts, *gradients: Array) -> Array:
-    """What values are divided by: a statistic of Q at the batch's actions, or of gradients where they are read."""
+    """What values are divided by: a statistic of Q at the batch's actions, or of gradients where they are read.
+
+    Times the temperature where that is trained and enters no operator, as a constant of the loss.
+    """
     q, rest = p.aggregation(critic_of(models, p)(batch.s, batch.a), key)
-    return p.normaliser(q, rest, *gradients)
+    divisor = p.normaliser(q, rest, *gradients)
+    return divisor * jnp.exp(jax.lax.stop_gradient(models.log_temperature)) if p.trained_temperature else divisor

@@ -24,13 +24,19 @@ Scalar = tuple[Array, dict[str, Array]]
 
 def regression_value(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
     """E sum_k w_k(Q) error_k: a regression on candidates, weighted by the operator."""
-    k_draws, k_head, *k_more = jax.random.split(key, 2 + bool(p.reference.floor) + bool(p.baseline_of))
-    draws = draws_of(models, batch, k_draws, p)
-    w = jax.lax.stop_gradient(p.operator.weights(_excess(models, batch, draws, k_head, k_more, p)))
+    draws, w, k_more = weighted(models, batch, key, p)
     error = jnp.sum(w * p.error(models.actor, draws, batch.s), axis=0)
     if p.reference.floor:
         error = error + jnp.sum(w, axis=0) * _floor(models, batch, k_more[-1], p)
     return jnp.mean(error), {"largest_weight": jnp.mean(w.max(0))}
+
+
+def weighted(models: Models, batch: Batch, key: Key, p: Parts) -> tuple[Draws, Array, list[Key]]:
+    """Candidates with their weights (K, B), which are constants, and the keys that are left."""
+    k_draws, k_head, *k_more = jax.random.split(key, 2 + bool(p.reference.floor) + bool(p.baseline_of))
+    draws = draws_of(models, batch, k_draws, p)
+    w = jax.lax.stop_gradient(p.operator.weights(_excess(models, batch, draws, k_head, k_more, p)))
+    return draws, w, k_more
 
 
 def _excess(models: Models, batch: Batch, draws: Draws, k_head: Key, k_more: list[Key], p: Parts) -> Array:

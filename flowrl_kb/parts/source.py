@@ -24,9 +24,14 @@ def rewritten(models: Models, batch: Batch, key: Key, candidates: int) -> Array:
     return batch.stored[None]
 
 
-def previous(models: Models, batch: Batch, key: Key, candidates: int) -> Array:
-    """Fresh actions of the frozen previous policy."""
-    return models.old.sample(key, batch.s, (candidates,))
+def previous(models: Models, batch: Batch, key: Key, candidates: int, *, candidate_noise_std=None) -> Array:
+    """Fresh actions of the frozen previous policy; with noise N(0, `candidate_noise_std`^2) they are those of its law
+    smoothed by it."""
+    if candidate_noise_std is None:
+        return models.old.sample(key, batch.s, (candidates,))
+    k_action, k_noise = jax.random.split(key)
+    a = models.old.sample(k_action, batch.s, (candidates,))
+    return a + candidate_noise_std * jax.random.normal(k_noise, a.shape)
 
 
 def current(models: Models, batch: Batch, key: Key, candidates: int) -> Array:

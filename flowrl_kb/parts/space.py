@@ -12,10 +12,14 @@ from flowrl_kb.parts.step import chain_divergence, kernel_divergence
 from flowrl_kb.parts.types import Array, Batch, Key, Models
 
 
-def denoising_error(field, draws, s: Array, weight=unit_weight) -> Array:
-    """w(t) |eps_theta(x_t) - eps|^2 of each draw, summed over action dimensions: (K, B)."""
+def denoising_error(field, draws, s: Array, weight=unit_weight, *, error_max=None) -> Array:
+    """w(t) |eps_theta(x_t) - eps|^2 of each draw, summed over action dimensions: (K, B).
+
+    The square of each dimension is cut at `error_max`, above which nothing is differentiated. Source: flow-rl dpmd.py.
+    """
     residual = field.eps(draws.x, draws.t, s) - draws.eps
-    return weight(field.path, draws.t) * jnp.sum(jnp.square(residual), axis=-1)
+    scale, square = weight(field.path, draws.t), jnp.square(residual)
+    return scale * jnp.sum(square if error_max is None else jnp.minimum(square, error_max), axis=-1)
 
 
 def level_weight(path, t: Array, *, sigma_power) -> Array:

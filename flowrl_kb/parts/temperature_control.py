@@ -37,6 +37,21 @@ def dual(*, target_entropy, sampled=closed_form) -> dict[str, Loss]:
     return {"log_temperature": loss}
 
 
+def weight_divergence(*, target_kl, weigh) -> dict[str, Loss]:
+    """lambda (target_kl - KL), KL = log K + sum_k w_k log w_k of the K weights of a state from equal ones.
+
+    `weigh(models, batch, key)` gives weights (K, B) that sum to one. Where they are exponential, its slope is that of
+    the dual lambda kappa + lambda log mean exp(Q / lambda). Source: flow-rl dpmd.py, temp_loss_fn; MPO (1806.06920).
+    """
+
+    def loss(models: Models, batch: Batch, key: Key):
+        w = weigh(models, batch, key)
+        divergence = jnp.mean(jnp.log(len(w)) + jnp.sum(jax.scipy.special.xlogy(w, w), axis=0))
+        return jnp.exp(models.log_temperature) * (target_kl - divergence), {"divergence": divergence}
+
+    return {"log_temperature": loss}
+
+
 def _clustered(a: Array, key: Key, components: int, rounds: int = 20) -> Array:
     """One-hot clusters (K, N) of a (N, d) by k-means, seeded in proportion to squared distances (k-means++)."""
 

@@ -10,7 +10,7 @@ from flowrl_kb.certify import laboratory as lab
 from flowrl_kb.certify import presentation, subject
 from flowrl_kb.certify.features import cosine
 from flowrl_kb.kb.load import load
-from flowrl_kb.published import dacer_flow_rl, dppo_flow_rl, fpo, fpopp
+from flowrl_kb.published import dacer_flow_rl, dpmd_flow_rl, dppo_flow_rl, fpo, fpopp, gempo_flow_rl
 
 KB = load()
 SCENE = lab.scenario(1, 0.5, 1.0)
@@ -163,3 +163,24 @@ def test_cuts_of_denoising_losses_and_of_their_drops_bind_for_a_fifth_to_four_fi
         assert 0.2 < float(jnp.mean(found > subject.HYPER["cfm_loss_max"])) < 0.8
     old, new = losses("fpo:per-sample", fpo.flow_matching_loss)
     assert 0.2 < float(jnp.mean(jnp.abs(old - new) > subject.HYPER["log_ratio_clip"])) < 0.8
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_fifth_to_four_fifths_of_the_squared_errors_lie_above_their_cut(scene):
+    shown = subject.setting(KB.nodes["dpmd:flow-rl"])
+    models, batch = presentation.models(shown, scene, {}), presentation.batch(shown, scene, jax.random.key(0), 1024)
+    hyper = {"candidate_noise_std": subject.HYPER["candidate_noise_std"], "error_max": subject.HYPER["error_max"]}
+    share = dpmd_flow_rl.actor_loss(models, batch, jax.random.key(1), candidates=8, **hyper)[1]["cut"]
+    assert 0.2 < float(share) < 0.8
+
+
+@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("published", [dpmd_flow_rl, gempo_flow_rl])
+def test_weights_diverge_by_more_than_their_target(published, scene):
+    """Where they just meet it, the update is a small difference, and its noise moves the scale that is fitted."""
+    shown = subject.setting(KB.nodes["dpmd:flow-rl"])
+    models, batch = presentation.models(shown, scene, {}), presentation.batch(shown, scene, jax.random.key(0), 1024)
+    hyper = {name: subject.HYPER[name] for name in ("candidates", "candidate_noise_std", "target_kl")}
+    entropy = published.log_temperature_loss(models, batch, jax.random.key(1), **hyper)[1]["entropy"]
+    divergence = np.log(hyper["candidates"]) - float(entropy)
+    assert 2.0 * hyper["target_kl"] < divergence < 0.5 * np.log(hyper["candidates"])
