@@ -5,8 +5,8 @@ actors and critics are updated; what the peer leaves to the task is what it has 
 embeddings, with which its fields have a tenth to a fifth more weights than ours (FQL's and DTQL's as many) and BDPO's
 step critics a fifth; its online fields embed the state alone by two layers of 128, where ours pass state, action and
 time through such layers; the layer norms of FQL's and DTQL's critics, IVR's value and BDPO's step critics; trained
-temperatures and added noise of DPMD and GeMPO, which ours lack; clipped gradients of QVPO and noise in DACER's actor
-loss, which ours add; 16 noises of DriftPO's map, 6 of ours; and how often averages follow (every network's at every
+temperatures and added noise of DPMD and GeMPO, which ours lack (`dpmd:flow-rl` and `gempo:flow-rl` have both, but draw
+candidates for each loss anew); clipped gradients of QVPO, which ours add; 16 noises of DriftPO's map, 6 of ours; and how often averages follow (every network's at every
 update here; at every second one in the peer's TD3, at every fifth for the actors of its Diffusion-QL, DAC and BDPO).
 """
 
@@ -58,7 +58,7 @@ PAIRINGS: dict[str, Pairing] = {
         "qvpo:flow-rl",
         {"hidden": STATES + SMALL, **CRITIC, "candidates": 64, "floor_samples": 10, "backup_of": 4},
     ),
-    "dacer": Pairing("DACERAgent", f"{ONLINE}/dacer.yaml", "dacer", {**ONE, "actor_every": 2}),
+    "dacer": Pairing("DACERAgent", f"{ONLINE}/dacer.yaml", "dacer:flow-rl", {**ONE, "actor_every": 2}),
     "driftpo": Pairing(
         "DriftPOAgent",
         f"{ONLINE}/driftpo.yaml",
