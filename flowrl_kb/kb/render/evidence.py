@@ -39,7 +39,7 @@ def _at_rest(found: Stationarity) -> str:
     control = figure(found.control["worst_residual"]) if found.control else "none"
     return html.para(
         f"The published {found.slot} loss is {html.badge(found.verdict)} at the {esc(found.field)}{esc(bias)}: "
-        f"residual {figure(found.worst_residual)}, margin {figure(found.margin)}; at a wrong field {control}."
+        f"residual {figure(found.worst_residual)}, margin {figure(found.margin)}; at a wrong one {control}."
     )
 
 
