@@ -33,7 +33,7 @@ def main(name: str) -> None:
     """Build the agent and answer requests for blocks."""
     pairing, task = PAIRINGS[name], Task("peer", "peer", STATE, ACTION)
     kb = load()
-    choice = choose.method(kb, pairing.ours, ":" in pairing.ours)
+    choice = choose.method(kb, pairing.ours, composed=False)
     chosen = settings.override(build.settled(kb, choice, task, 1), {**pairing.settings, "batch": BATCH})
     agent = build.agent(choice, chosen, task)
     start = agent.trainer.init(jax.random.key(0))  # its targets share buffers, which cannot be given away twice
