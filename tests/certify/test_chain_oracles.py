@@ -89,7 +89,7 @@ def test_the_value_of_roll_outs_is_the_mean_over_a_gaussian():
 
 
 def test_every_auxiliary_object_of_a_method_has_an_oracle():
-    """But temperatures, whose gradient is one of a price."""
+    """But temperatures, which rest where their targets are met (test_temperatures.py)."""
     for node in executable(KB):
         asked = set(resting.trains(node)) - {"actor", "log_temperature"}
         assert asked <= {prediction.slot for prediction in resting.predictions(node)}, node.id
