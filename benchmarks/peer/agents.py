@@ -6,8 +6,9 @@ embeddings, with which its fields have a tenth to a fifth more weights than ours
 step critics a fifth; its online fields embed the state alone by two layers of 128, where ours pass state, action and
 time through such layers; the layer norms of FQL's and DTQL's critics, IVR's value and BDPO's step critics; trained
 temperatures and added noise of DPMD and GeMPO, which ours lack (`dpmd:flow-rl` and `gempo:flow-rl` have both, but draw
-candidates for each loss anew); clipped gradients of QVPO, which ours add; 16 noises of DriftPO's map, 6 of ours; and how often averages follow (every network's at every
-update here; at every second one in the peer's TD3, at every fifth for the actors of its Diffusion-QL, DAC and BDPO).
+candidates for each loss anew); clipped gradients of QVPO, which ours add; 16 noises of DriftPO's map, 6 of ours; and
+how often averages follow (every network's at every update here; at every second one in the peer's TD3, at every fifth
+for the actors of its Diffusion-QL, DAC and BDPO).
 """
 
 from __future__ import annotations
