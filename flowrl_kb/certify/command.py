@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Any
 
 import typer
 
+from flowrl_kb.certify.side_by_side import JOBS, Task, results
 from flowrl_kb.errors import UserError
 from flowrl_kb.kb.code import executable, published
 from flowrl_kb.kb.load import KB, load
@@ -23,6 +23,7 @@ def certify(
     force: Annotated[bool, typer.Option("--force", help="Repeat what is still fresh.")] = False,
     atlas: Annotated[bool, typer.Option("--atlas", help="Compute only what `audit` compares with (hours).")] = False,
     minutes: Annotated[float | None, typer.Option(help="With --atlas: stop computing after so many minutes.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes side by side.")] = JOBS,
 ) -> None:
     """Test classifications: published against composed updates, mutations, pairs, identities, laws."""
     from flowrl_kb.certify import store
@@ -40,25 +41,56 @@ def certify(
         return print(build(kb, float("inf") if minutes is None else 60.0 * minutes, write))
     data = store.read(kb)
     failed = _identities(data) + _witnesses(kb, data)
-    for node in chosen:
-        if not laws and (force or not _fresh(data, node, mutations)):
-            failed += _certify_one(kb, node, mutations, data)
-        if laws:
-            _law(kb, node, data, force)
-        if write:
-            store.write(kb, data)
-    for node in [] if laws else chosen:  # last, because a field by quadrature in every step of a chain takes minutes
-        failed += _stationary(node, data, force)
-        if write:
-            store.write(kb, data)
-    if pairs and not methods and not laws and (force or data.get("pairs_hash") != _pairs_hash(kb)):
-        _pairs(kb, data)
+    in_pairs = pairs and not methods and not laws and (force or data.get("pairs_hash") != _pairs_hash(kb))
+    try:
+        for function, result in results(_tasks(kb, chosen, data, mutations, laws, force, in_pairs), jobs):
+            failed += _taken(function.__name__, result, data)
+            if write and result:
+                store.write(kb, data)
+        if in_pairs:
+            _pairs(kb, data)
+    except KeyboardInterrupt:
+        print("interrupted; " + ("what is above was stored" if write else "nothing was stored"))
+        raise typer.Exit(130) from None
     if write:
         store.write(kb, data)
         print(f"wrote {store.path(kb).relative_to(kb.root)}")
     if failed:
         print(f"failed: {', '.join(failed)}")
         raise typer.Exit(1)
+
+
+def _tasks(kb: KB, chosen: list[Node], data: dict[str, Any], mutations: bool, laws: bool, force: bool, in_pairs: bool):
+    """What is left to measure; of the longest kind the last, so that the processes end together."""
+    from flowrl_kb.certify import measure
+
+    def of(what: str, node: Node) -> list[dict[str, Any]]:
+        return [row for row in data[what] if row["method"] == node.id]
+
+    if laws:
+        return [(measure.law, (node.id, force)) for node in chosen]
+    tasks: list[Task] = []
+    for node in chosen:  # a field by quadrature in every step of a chain takes minutes
+        rows = of("stationarity", node)
+        if force or not measure.rest_is_fresh(node, rows):
+            tasks.append((measure.at_rest, (node.id, rows)))
+    for node in chosen:
+        stored = {"certificates": of("certificates", node), "mutations": of("mutations", node)}
+        if force or not measure.fresh(node, *stored.values(), mutations):
+            tasks.append((measure.certificates, (node.id, mutations, stored)))
+    return tasks + [(measure.for_pairs, (node.id,)) for node in (executable(kb) if in_pairs else ())]
+
+
+def _taken(what: str, result: Any, data: dict[str, Any]) -> list[str]:
+    """Print a result and put it among the verdicts; what failed in it."""
+    take = {"certificates": _certificates, "at_rest": _at_rest, "law": _law}.get(what)
+    return take(data, *result) if take else []
+
+
+def _replace(data: dict[str, Any], what: str, id: str, rows: list[dict[str, Any]]) -> None:
+    from flowrl_kb.certify.store import replaced
+
+    data[what] = replaced(data[what], rows, lambda row: row["method"] == id)
 
 
 def _identities(data: dict[str, Any]) -> list[str]:
@@ -90,54 +122,28 @@ def _witnesses(kb: KB, data: dict[str, Any]) -> list[str]:
     return failed
 
 
-def _fresh(data: dict[str, Any], node: Node, mutations: bool) -> bool:
-    """Whether the stored certificates of a method were made from its present card and code."""
-    from flowrl_kb.certify.store import code_hash
-
-    now = (card_hash(node.card), code_hash(node.id))
-    rows = [c for c in data["certificates"] if c["method"] == node.id]
-    mutated = any(m["method"] == node.id for m in data["mutations"]) or not mutations
-    return bool(rows) and mutated and all((c["card_hash"], c["code_hash"]) == now for c in rows)
-
-
-def _certify_one(kb: KB, node: Node, mutations: bool, data: dict[str, Any]) -> list[str]:
-    from flowrl_kb.certify.certificate import certify as run
-    from flowrl_kb.certify.store import code_hash, replaced
-
-    began = time.perf_counter()
-    certificates, mutants = run(kb, node, mutations, data)
-    for row in certificates:
-        row |= {"card_hash": card_hash(node.card), "code_hash": code_hash(node.id)}
+def _certificates(data: dict[str, Any], id: str, rows: list, mutants: list | None, seconds: float) -> list[str]:
+    for row in rows:
         note = f"residual {row['worst_residual']:.3f} < {row['upper_bound']:.3f}, scale {row['scale']:.3g}"
         control = f"; control {row['control']['what']}: {row['control']['verdict']}" if row["control"] else ""
-        print(f"{node.id} {row['slot']}: {row['verdict']} ({note}){control}")
-    for row in mutants:
+        print(f"{id} {row['slot']}: {row['verdict']} ({note}){control}")
+    for row in mutants or ():
         if row["verdict"] != "different":
-            print(
-                f"  {row['slot']} {row['axis']}: {row['from']} -> {row['to']}: {row['verdict']} {row.get('note', '')}"
-            )
-    print(f"{node.id}: {len(mutants)} mutations, {time.perf_counter() - began:.0f} s", flush=True)
-    data["certificates"] = replaced(data["certificates"], certificates, lambda r: r["method"] == node.id)
-    if mutations:
-        data["mutations"] = replaced(data["mutations"], mutants, lambda r: r["method"] == node.id)
-    return [f"{row['method']}:{row['slot']}" for row in certificates if row["verdict"] == "different"]
+            change = f"{row['slot']} {row['axis']}: {row['from']} -> {row['to']}"
+            print(f"  {change}: {row['verdict']} {row.get('note', '')}")
+    print(f"{id}: {len(mutants or ())} mutations, {seconds:.0f} s", flush=True)
+    _replace(data, "certificates", id, rows)
+    if mutants is not None:
+        _replace(data, "mutations", id, mutants)
+    return [f"{id}:{row['slot']}" for row in rows if row["verdict"] == "different"]
 
 
-def _stationary(node: Node, data: dict[str, Any], force: bool) -> list[str]:
-    from flowrl_kb.certify import stationarity
-    from flowrl_kb.certify.store import code_hash, replaced
-
-    code = code_hash(node.id, more=(*stationarity.ORACLES, stationarity))
-    now = {"card_hash": card_hash(node.card), "code_hash": code}
-    stored = [row for row in data["stationarity"] if row["method"] == node.id]
-    if not force and stored and all(row[name] == value for row in stored for name, value in now.items()):
-        return []
-    rows = stationarity.certify(node, stored)
-    data["stationarity"] = replaced(data["stationarity"], [row | now for row in rows], lambda r: r["method"] == node.id)
+def _at_rest(data: dict[str, Any], id: str, rows: list) -> list[str]:
     for row in rows:
         note = f"residual {row['worst_residual']:.3f} < {row['upper_bound']:.3f}; control {row['control']['verdict']}"
-        print(f"{node.id} {row['slot']} at the {row['field']}: {row['verdict']} ({note})", flush=True)
-    return [f"{node.id}:stationarity" for row in rows if row["verdict"] == "moving"]
+        print(f"{id} {row['slot']} at the {row['field']}: {row['verdict']} ({note})", flush=True)
+    _replace(data, "stationarity", id, rows)
+    return [f"{id}:stationarity" for row in rows if row["verdict"] == "moving"]
 
 
 def _pairs_hash(kb: KB) -> str:
@@ -161,11 +167,7 @@ def _pairs(kb: KB, data: dict[str, Any]) -> None:
     data["pairs"], data["pairs_hash"] = rows, _pairs_hash(kb)
 
 
-def _law(kb: KB, node: Node, data: dict[str, Any], force: bool) -> None:
-    from flowrl_kb.certify.laws import measure
-    from flowrl_kb.certify.store import replaced
-
-    rows = measure(kb, node, force)
+def _law(data: dict[str, Any], id: str, rows: list) -> list[str]:
     for row in rows:
         measured = "diverged" if row["gain"] is None else f"reward gain {row['gain']:.3f}"
         if row["distance"] is not None:
@@ -173,5 +175,6 @@ def _law(kb: KB, node: Node, data: dict[str, Any], force: bool) -> None:
             beside = f"data {row['behaviour_distance']:.4f}"
             beside = beside if exact is None else f"exact samples {exact:.4f}, {beside}"
             measured = f"{row['metric']} {row['distance']:.4f} ({beside}), {measured}"
-        print(f"{node.id} on {row['task']}: {row['kind']}, {measured} {row['note']}", flush=True)
-    data["laws"] = replaced(data["laws"], rows, lambda r: r["method"] == node.id)
+        print(f"{id} on {row['task']}: {row['kind']}, {measured} {row['note']}", flush=True)
+    _replace(data, "laws", id, rows)
+    return []

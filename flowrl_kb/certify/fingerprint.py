@@ -105,7 +105,7 @@ class Fingerprint:
                 self._moments = None
                 return self.take(n)
             key = jax.random.key(int(self.identity[:7], 16))
-            self.program.compile(len(starts))
+            self.program.compile()
             with ThreadPoolExecutor(2) as pool:  # XLA leaves the second core idle in programs of this size
                 for rows in pool.map(lambda i: self.program(jax.random.fold_in(key, i), self._scenes), starts):
                     self._add(rows)

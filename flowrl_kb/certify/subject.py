@@ -66,6 +66,8 @@ HYPER = {
     "action_steps": 3,
     "action_rate": 0.1,
     "copy_weight": 0.5,
+    "pull_rate": 0.4,
+    "pull_shift": -1.8,
     "backup_temperature": 0.8,
     "bandwidth_min": 0.1,  # it binds for some actions of the laboratory and not for others, as does the next
     "step_max": 0.3,
@@ -181,8 +183,8 @@ _ALIVE: WeakValueDictionary[str, Fingerprint] = WeakValueDictionary()
 
 
 def modules(id: str) -> list[str]:
-    """What the losses of a node are made from: a variant's file may borrow from its card's."""
-    return [id] if ":" not in id else [id.partition(":")[0], id]
+    """What the losses of a node are made from: its file, and those that it borrows from."""
+    return [*code.borrowed(id), id]
 
 
 @cache

@@ -55,6 +55,14 @@ def module(id: str) -> str:
     return id.replace("-", "_").replace(":", "_")
 
 
+def borrowed(id: str) -> list[str]:
+    """Return the modules from which a file of published losses imports: its card's, or that of an earlier version."""
+    path = PACKAGE / "published" / f"{module(id)}.py"
+    tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
+    names = [item.module for item in tree.body if isinstance(item, ast.ImportFrom) and item.module]
+    return [name.rpartition(".")[2] for name in names if name.startswith("flowrl_kb.published.")]
+
+
 def published(id: str) -> dict[str, Function]:
     """Return the published losses of a method, or a variant's own, as functions of its file."""
     return functions(PACKAGE / "published" / f"{module(id)}.py")

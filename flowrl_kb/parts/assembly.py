@@ -89,6 +89,8 @@ def parts_of(cell: Coordinates, hyper: Hyper) -> Parts:
             return parts._replace(take=taken(cell, hyper), intermediate_value=bound("intermediate-value"))
         if cell["likelihood"] == "noising-ratio":
             return parts._replace(likelihood=bound("likelihood"))
+        if operator.pull:
+            return parts._replace(error=error_of(cell, hyper), whole_chain=True)
         if not one_step:
             return parts._replace(whole_chain=cell["space"] == "path")
     if cell["likelihood"] == "kernel-density":

@@ -68,10 +68,16 @@ def _drawn(models: Models, key: Key) -> Critic:
 
 
 def _mean_and_drawn(models: Models, batch: Batch, backup: Backup, key: Key, discount) -> tuple[Array, Array]:
-    """Targets (B,) of the mean and of a return drawn beside it, at the same next actions."""
+    """Targets (B,) of the mean and of a return drawn beside it, at the same next actions, which are drawn once."""
     k_next, k_draw = jax.random.split(key)
-    y = _target(models, batch, backup, k_next, discount)
-    return y, _target(models._replace(target_critic=_drawn(models, k_draw)), batch, backup, k_next, discount)
+    drawn = _drawn(models, k_draw)
+
+    def target(is_drawn: Array) -> Array:
+        critic = lambda s, a: jnp.where(is_drawn, drawn(s, a), models.target_critic(s, a))  # noqa: E731
+        return _target(models._replace(target_critic=critic), batch, backup, k_next, discount)
+
+    y, y_z = jax.vmap(target)(jnp.arange(2) == 1)
+    return y, y_z
 
 
 def gaussian(models: Models, batch: Batch, backup: Backup, key: Key, *, discount, spread_clip, spread_bias):

@@ -21,7 +21,8 @@ from flowrl_kb.parts.types import Array
 
 class Operator(NamedTuple):
     """`weights(q (K, ...)) -> (K, ...)`; `slope` = d log-tilt / dQ; `divergence` the kind of penalty, with its weight;
-    `likelihood_weight` that of a likelihood of reference samples beside it; `surrogate(log_ratio, A)`;
+    `likelihood_weight` that of a likelihood of reference samples beside it, `pull(q, x (K, B, d))` the score to which
+    the policy's own is drawn along its chain, noisiest state first; `surrogate(log_ratio, A)`;
     `move(q, a (..., d))` where samples of the reference go, q(a) -> (...); None where a route cannot use the operator.
     """
 
@@ -31,6 +32,7 @@ class Operator(NamedTuple):
     q_weight: float | Array = 1.0
     penalty_weight: float | Array = 1.0
     likelihood_weight: float | None = None
+    pull: Callable[[Callable[[Array], Array], Array], Array] | None = None
     surrogate: Callable[[Array, Array], Array] | None = None
     move: Callable[[Callable[[Array], Array], Array], Array] | None = None
 
@@ -191,6 +193,21 @@ def candidate_ascent(*, kept, action_steps, action_rate, temperature=None, box=N
 def argmax() -> Operator:
     """Expected Q and nothing else."""
     return Operator(divergence=None, penalty_weight=0.0)
+
+
+def gradient_field(*, pull_rate, pull_shift, bc_weight, q_weight=1.0) -> Operator:
+    """Expected Q minus the error of the policy's score against exp(r k + c) grad Q / |grad Q|, k steps before the end.
+
+    Also called Q-gradient field objective. bc_weight = eta, pull_rate = r, pull_shift = c. Source: DACERv2
+    (2505.23426), as publicly reviewed.
+    """
+
+    def pull(q: Callable[[Array], Array], x: Array) -> Array:
+        g = jax.grad(lambda points: jnp.sum(q(points)))(x)
+        w = jnp.exp(pull_rate * jnp.arange(len(x), 0, -1) + pull_shift)
+        return w[:, None, None] * g / (jnp.linalg.norm(g, axis=-1, keepdims=True) + 1e-8)
+
+    return Operator(divergence=None, q_weight=q_weight, penalty_weight=bc_weight, pull=pull)
 
 
 def identity() -> Operator:

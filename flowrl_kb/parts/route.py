@@ -218,10 +218,19 @@ def _valued(models: Models, batch: Batch, produced: Produced, a: Array, p: Parts
     return critic_of(models, p)(batch.s, a)
 
 
+def _score_error(models: Models, batch: Batch, chain: Array, key: Key, p: Parts) -> Array:
+    """Mean error of the actor's field at the states of its chain, which are constants, against the operator's pull."""
+    x, actor = jax.lax.stop_gradient(chain[:-1]), models.actor
+    t = jnp.broadcast_to(actor.grid[:-1, None], x.shape[:-1])
+    noise = -coefficients(actor.path, t)[1] * p.operator.pull(value_of(models, batch, key, p), x)
+    return jnp.mean(p.error(actor, Draws(x, t, x, jax.lax.stop_gradient(noise)), batch.s))
+
+
 def pathwise(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
     """-eta_Q E Q(a_theta) / normaliser + weight * divergence from the reference; differentiates through the policy.
 
-    Where the operator weights it, minus the log-likelihood of samples of the reference, summed over dimensions.
+    Where the operator weights it, minus the log-likelihood of samples of the reference, summed over dimensions. Where
+    it pulls the policy's score, the error of that score is the divergence.
     """
     k_action, k_noise, k_head, k_penalty = jax.random.split(key, 4)
     produced = _produce(models, batch, k_action, p)
@@ -230,6 +239,8 @@ def pathwise(models: Models, batch: Batch, key: Key, p: Parts) -> Scalar:
     q, rest = p.aggregation(_valued(models, batch, produced, a, p), k_head)
     improvement = jnp.mean(q) / p.normaliser(q, rest, None)
     penalty = p.space(p.operator.divergence, p.reference, produced, models, batch, k_penalty)
+    if p.operator.pull:
+        penalty = penalty + _score_error(models, batch, produced.chain, k_head, p)
     weight = p.operator.penalty_weight
     weight = jnp.exp(jax.lax.stop_gradient(models.log_temperature)) if weight is None else weight
     loss = -p.operator.q_weight * improvement + weight * penalty
