@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from flowrl_kb.certify.side_by_side import JOBS, Task, results
 from flowrl_kb.errors import UserError
 from flowrl_kb.kb.code import executable, published
 from flowrl_kb.kb.load import KB, load
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.kb.verdicts import card_hash
+from flowrl_kb.side_by_side import JOBS, Task, results
 
 
 def certify(

@@ -89,10 +89,15 @@ def _choice(
 
 
 def known_hyper(kb: KB, choice: Choice) -> Mapping[str, Any]:
-    """Hyper-parameters that a composed cell may need beyond its base card, from the oldest card that has them."""
+    """Hyper-parameters that a composed cell may need beyond its base card, from the oldest card that has them.
+
+    What no card has comes from the oldest variant.
+    """
+    cards = sorted(kb.cards.values(), key=lambda c: (c.date, c.id))
+    given = [(key, entry.value) for card in cards for key, entry in card.hyperparameters.items()]
+    given += [pair for card in cards for variant in card.variants for pair in variant.hyperparameters.items()]
     found: dict[str, Any] = {}
-    for card in sorted(kb.cards.values(), key=lambda c: (c.date, c.id)):
-        for key, entry in card.hyperparameters.items():
-            if key in kb.terms and key not in choice.hyper:
-                found.setdefault(key, entry.value)
+    for key, value in given:
+        if key in kb.terms and key not in choice.hyper:
+            found.setdefault(key, value)
     return found

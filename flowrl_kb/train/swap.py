@@ -17,6 +17,7 @@ from flowrl_kb.errors import UserError, unknown
 from flowrl_kb.kb import cells, code
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
+from flowrl_kb.side_by_side import JOBS, results
 
 if TYPE_CHECKING:
     from flowrl_kb.train.drive import Run
@@ -88,10 +89,19 @@ def _programs(run: Run) -> tuple[str, ...]:
     return tuple(program.as_text() for program in runs.probe(run, "swap"))
 
 
+def _all(id: str, axes: tuple[str, ...], updates: int) -> list[Swap]:
+    """All swaps of one method, in this process or in another."""
+    from flowrl_kb.kb.load import load
+
+    kb = load()
+    return list(swaps(kb, kb.nodes[id], axes, updates))
+
+
 def swap(
     methods: Annotated[list[str] | None, typer.Argument(help="Ids; all when none is given.")] = None,
     axis: Annotated[list[str] | None, typer.Option(help="Only these axes.")] = None,
     updates: Annotated[int, typer.Option(help="Also make so many updates of each cell that fits.", min=0)] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes side by side.")] = JOBS,
 ) -> None:
     """Exchange one component of a method at a time: what runs, what no program reads, what is refused and why."""
     from flowrl_kb.kb.load import load
@@ -103,8 +113,8 @@ def swap(
     nodes = code.executable(kb, methods or ())
     total: Counter[str] = Counter()
     print("method\taxis\tvalue\toutcome\twhy")
-    for node in nodes:
-        for found in swaps(kb, node, axis or (), updates):
+    for _, rows in results([(_all, (node.id, tuple(axis or ()), updates)) for node in nodes], jobs):
+        for found in rows:
             print(*found, sep="\t", flush=True)
             total[found.outcome] += 1
             total[EMPTY] += found.outcome == RUNS and found.why == EMPTY

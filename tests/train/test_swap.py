@@ -28,6 +28,10 @@ def test_a_swap_says_whether_a_card_fills_its_cell():
     assert outcomes("sdac", "operator")["linear"].why == EMPTY
 
 
+def test_a_value_that_only_a_variant_has_runs_with_its_hyperparameters():
+    assert outcomes("td3", "critic-output")["gaussian-huber"].outcome == RUNS
+
+
 def test_a_refusal_names_a_constraint_that_the_cell_breaks():
     for one in outcomes("sdac", "reference").values():
         assert one.outcome == REFUSED

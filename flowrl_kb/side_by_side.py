@@ -23,6 +23,7 @@ def results(tasks: list[Task], jobs: int) -> Iterator[tuple[Callable, Any]]:
     if min(jobs, len(tasks)) < 2:
         yield from ((function, function(*arguments)) for function, arguments in tasks)
         return
+    others = set(active_children())
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
     try:
         asked = {pool.submit(function, *arguments): function for function, arguments in tasks}
@@ -30,5 +31,6 @@ def results(tasks: list[Task], jobs: int) -> Iterator[tuple[Callable, Any]]:
             yield asked[done], done.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in active_children():
+        for process in set(active_children()) - others:
             process.terminate()
+            process.join()
