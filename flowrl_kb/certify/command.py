@@ -60,8 +60,10 @@ def certify(
         raise typer.Exit(1)
 
 
-def _tasks(kb: KB, chosen: list[Node], data: dict[str, Any], mutations: bool, laws: bool, force: bool, in_pairs: bool):
-    """What is left to measure; of the longest kind the last, so that the processes end together."""
+def _tasks(
+    kb: KB, chosen: list[Node], data: dict[str, Any], mutations: bool, laws: bool, force: bool, in_pairs: bool
+) -> list[Task]:
+    """What is left to measure; the longest first, so that the processes end together."""
     from flowrl_kb.certify import measure
 
     def of(what: str, node: Node) -> list[dict[str, Any]]:
@@ -70,7 +72,7 @@ def _tasks(kb: KB, chosen: list[Node], data: dict[str, Any], mutations: bool, la
     if laws:
         return [(measure.law, (node.id, force)) for node in chosen]
     tasks: list[Task] = []
-    for node in chosen:  # a field by quadrature in every step of a chain takes minutes
+    for node in chosen:  # a field by quadrature in every step of a chain takes minutes, and pairs read what rests
         rows = of("stationarity", node)
         if force or not measure.rest_is_fresh(node, rows):
             tasks.append((measure.at_rest, (node.id, rows)))
