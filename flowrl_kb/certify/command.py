@@ -40,10 +40,12 @@ def certify(
 
         return print(build(kb, float("inf") if minutes is None else 60.0 * minutes, write))
     data = store.read(kb)
-    failed = _identities(data) + _witnesses(kb, data)
     in_pairs = pairs and not methods and not laws and (force or data.get("pairs_hash") != _pairs_hash(kb))
+    tasks = _tasks(kb, chosen, data, mutations, laws, force, in_pairs)
+    failed: list[str] = []
     try:
-        for function, result in results(_tasks(kb, chosen, data, mutations, laws, force, in_pairs), jobs):
+        failed += _identities(data) + _witnesses(kb, data)
+        for function, result in results(tasks, jobs):
             failed += _taken(function.__name__, result, data)
             if write and result:
                 store.write(kb, data)
