@@ -30,7 +30,7 @@ def certify(
     from flowrl_kb.certify.doctor import require_sound_numerics
 
     kb = load()
-    chosen = executable(kb, methods or (), variants=True)
+    chosen = executable(kb, methods or (), variants=bool(methods) or not laws)
     for node in chosen:
         if not published(node.id):  # its cell would be compared with itself
             raise UserError(f"{node.id}: found no losses of its own, so that there is nothing to compare its cell with")
