@@ -1,6 +1,8 @@
 """Measurements in several processes: every result arrives, errors do too, and nothing is left running."""
 
 import multiprocessing
+import subprocess
+import sys
 import time
 from math import sqrt
 
@@ -34,3 +36,17 @@ def test_whoever_stops_listening_stops_the_work():
 
 def test_no_task_needs_no_process():
     assert list(results([], 2)) == []
+
+
+def test_the_processes_end_with_the_one_that_started_them():
+    """Even if that is killed and can clean nothing up."""
+    code = """
+from flowrl_kb.side_by_side import results
+import os, time
+for _, pid in results([(os.getpid, ()), (time.sleep, (600,)), (time.sleep, (600,))], 2):
+    print(pid, flush=True)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        parent.stdout.readline()
+        parent.kill()
+        parent.communicate(timeout=60)  # the output ends when nobody is left who could write to it
