@@ -12,7 +12,7 @@ from importlib.metadata import version
 import numpy as np
 
 from benchmarks import trials
-from flowrl_kb.certify.compare import best_scale, exceedance, fitted, references
+from flowrl_kb.certify.compare import best_scale, exceedance, references
 from flowrl_kb.certify.moments import Moments
 
 PAIRS, REPLICATES = 16, 64
@@ -22,8 +22,8 @@ LEVELS = (0.1, 0.01, 0.001, 0.0001)
 def p_values(p: Moments, c: Moments, rows: int) -> np.ndarray:
     """The p-value of every live block against "no difference", as `compare` computes it."""
     reference, alive = references(p, rows)
-    kappa, share = best_scale(p, c, reference, alive)
-    mean, covariance = p.mean - kappa * c.mean, fitted(p, c, kappa, share)[0]
+    kappa = best_scale(p, c, reference, alive)
+    mean, covariance = p.mean - kappa * c.mean, p.of_mean + kappa**2 * c.of_mean
     found = [
         exceedance(np.linalg.eigvalsh(covariance[i]), float(np.sum(mean[i] ** 2)))
         for i in zip(*np.nonzero(alive), strict=True)

@@ -15,12 +15,13 @@ import jax.numpy as jnp
 
 from flowrl_kb import compose
 from flowrl_kb.certify import subject
-from flowrl_kb.certify.compare import LOOKS, Comparison, decide
+from flowrl_kb.certify.compare import LOOKS, Comparison
 from flowrl_kb.certify.features import block_name
 from flowrl_kb.certify.fingerprint import Fingerprint, fill, of_slot
 from flowrl_kb.certify.mutation import Mutant, mutation_test, prepared
+from flowrl_kb.certify.numbers import decide
 from flowrl_kb.certify.program import Program
-from flowrl_kb.certify.store import kept, made_from
+from flowrl_kb.certify.store import judges, kept, made_from
 from flowrl_kb.certify.subject import laboratory_hyper, slots
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
@@ -140,7 +141,8 @@ def certify(kb: KB, node: Node, mutate: bool = True, stored: Mapping[str, Rows] 
 
 
 def _key(node: Node, slot: str, published: Fingerprint, composed: Fingerprint) -> dict[str, Any]:
-    made = made_from(published, composed)
+    method = compose.of_node(node, hyper=laboratory_hyper(node))
+    made = made_from(published, composed, more=judges(method.trains.get(slot)))
     return {"method": node.id, "slot": slot, "level": "same-update", "made_from": made}
 
 

@@ -87,66 +87,26 @@ def references(p: Moments, rows: int | None = None) -> tuple[np.ndarray, np.ndar
     return np.maximum(square, FLOOR**2 * largest), square > 1e-6 * largest
 
 
-def best_scale(p: Moments, c: Moments, reference: np.ndarray, alive: np.ndarray) -> tuple[float, np.ndarray]:
-    """The scale kappa of c that fits p best, and the share (S, B) with which each block's <p, c> enters it.
-
-    Blocks count by the inverse of their noise plus what is small beside their reference, so that a noisy one moves
-    nothing.
-    """
+def best_scale(p: Moments, c: Moments, reference: np.ndarray, alive: np.ndarray) -> float:
+    """The scale of c that fits p best over all blocks, each weighted by the inverse of its reference."""
+    weight = np.where(alive, 1.0 / reference, 0.0)
     cross = np.einsum("sbm,sbm->sb", p.mean, c.mean)
     own = np.maximum(_squares(c.mean, c.of_mean), 0.0)
-    weight = np.where(alive, 1.0 / reference, 0.0)
-    for _ in range(2):
-        total = np.sum(weight * own)
-        share = weight / total if total > 0.0 else np.zeros_like(weight)
-        kappa = float(np.clip(np.sum(share * cross), -1e6, 1e6))
-        noise = np.trace(p.of_mean + kappa**2 * c.of_mean, axis1=-2, axis2=-1)
-        weight = np.where(alive, 1.0 / (MARGIN**2 * reference + noise), 0.0)
-    return kappa, share
-
-
-def fitted(p: Moments, c: Moments, kappa: float, share: np.ndarray) -> tuple[np.ndarray, float]:
-    """Covariance of p - kappa c (S, B, M, M) where kappa was fitted to the same samples, and the variance of kappa.
-
-    With e the errors of p - kappa c at a fixed kappa and V their covariance, kappa errs by sum_b share_b <c_b, e_b>, and
-    e_b by that times c_b less: V_b - share_b (V_b c_b c_b' + c_b c_b' V_b) + var(kappa) c_b c_b'.
-    """
-    noise = p.of_mean + kappa**2 * c.of_mean
-    along = np.einsum("sbij,sbj->sbi", noise, c.mean)
-    variance = float(np.sum(share**2 * np.einsum("sbi,sbi->sb", along, c.mean)))
-    mixed = share[..., None, None] * along[..., :, None] * c.mean[..., None, :]
-    outer = c.mean[..., :, None] * c.mean[..., None, :]
-    return noise - mixed - np.swapaxes(mixed, -1, -2) + variance * outer, variance
-
-
-def _measured(c: Moments, share: np.ndarray) -> bool:
-    """Whether the square that a scale is fitted by is known to a fifth of itself; an update without noise is."""
-    along = np.einsum("sbi,sbij,sbj->sb", c.mean, c.of_mean, c.mean)
-    variance = np.sum(share**2 * (2.0 * np.sum(c.of_mean**2, axis=(-2, -1)) + 4.0 * along))
-    return not c.covariance.any() or bool(share.any() and 1.0 > 5.0 * np.sqrt(variance))
+    return float(np.clip(np.sum(weight * cross) / max(np.sum(weight * own), 1e-300), -1e6, 1e6))
 
 
 def compare(
     p: Moments, c: Moments, margin: float = MARGIN, scale: float | None = None, rows: int | None = None
 ) -> Comparison:
-    """Compare updates p and c; `scale` None fits a positive one, `rows` as in `references`.
-
-    A fitted scale that is measurably not positive is a difference; one that is not positive by chance decides nothing,
-    and neither does one that was fitted to an update which is itself not measured yet.
-    """
+    """Compare updates p and c; `scale` None fits a positive one, `rows` as in `references`."""
     reference, alive = references(p, rows)
-    kappa, share = best_scale(p, c, reference, alive) if scale is None else (scale, np.zeros_like(reference))
-    covariance, variance = fitted(p, c, kappa, share)
-    result = residual_test(p.mean - kappa * c.mean, covariance, reference, margin)
+    kappa = best_scale(p, c, reference, alive) if scale is None else scale
+    mean, covariance = p.mean - kappa * c.mean, p.of_mean + kappa**2 * c.of_mean
+    result = residual_test(mean, covariance, reference, margin)
     noise_p = np.trace(p.covariance, axis1=-2, axis2=-1)
     noise_c = kappa**2 * np.trace(c.covariance, axis1=-2, axis2=-1)
     ratio = float(np.median((noise_p / np.maximum(noise_c, 1e-300))[alive])) if alive.any() else float("nan")
-    verdict = result.verdict
-    if kappa <= 0.0:
-        surely = kappa <= -norm.isf(ALPHA_DIFFERENT) * np.sqrt(variance)
-        verdict = "different" if surely or verdict == "different" else "undecided"
-    if scale is None and not _measured(c, share):
-        verdict = "undecided"
+    verdict = "different" if kappa <= 0 else result.verdict
     return result._replace(verdict=verdict, scale=kappa, variance_ratio=ratio, replicates=min(p.n, c.n))
 
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from flowrl_kb import compose
 from flowrl_kb.certify import subject
-from flowrl_kb.certify.compare import LOOKS, decide
+from flowrl_kb.certify.compare import LOOKS
 from flowrl_kb.certify.fingerprint import Fingerprint
+from flowrl_kb.certify.numbers import decide
 from flowrl_kb.certify.store import kept, made_from
 from flowrl_kb.certify.subject import HYPER, laboratory_hyper, slots
 from flowrl_kb.errors import UserError

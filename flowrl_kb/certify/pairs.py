@@ -14,9 +14,10 @@ from typing import Any
 from flowrl_kb import compose
 from flowrl_kb.certify import subject
 from flowrl_kb.certify.certificate import record
-from flowrl_kb.certify.compare import LOOKS, MARGIN, decide
+from flowrl_kb.certify.compare import LOOKS, MARGIN
 from flowrl_kb.certify.fingerprint import fill
-from flowrl_kb.certify.store import made_from
+from flowrl_kb.certify.numbers import decide
+from flowrl_kb.certify.store import judges, made_from
 from flowrl_kb.certify.subject import laboratory_hyper, slots
 from flowrl_kb.errors import UserError
 from flowrl_kb.kb.load import KB
@@ -73,8 +74,15 @@ def asked(slot: str, level: str) -> bool:
 def _compared(methods: dict[str, tuple[Node, Method]], slot: str, level: str, known: dict) -> Iterator[dict[str, Any]]:
     having = [id for id, (_, method) in methods.items() if _has(method, slot)]
     prints = {id: subject.fingerprint(methods[id][0], slot, LEVELS[level]) for id in having}
+    judged_by = {id: judges(methods[id][1].trains.get(slot)) for id in having}
     rows = [
-        {"a": a, "b": b, "slot": slot, "level": level, "made_from": made_from(prints[a], prints[b])}
+        {
+            "a": a,
+            "b": b,
+            "slot": slot,
+            "level": level,
+            "made_from": made_from(prints[a], prints[b], more=judged_by[a]),
+        }
         for a, b in combinations(having, 2)
         if comparable(methods[a][1], methods[b][1], slot)
     ]

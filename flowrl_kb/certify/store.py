@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from flowrl_kb.certify import compare, moments, subject
+from flowrl_kb.certify import compare, moments, numbers, subject
 from flowrl_kb.certify.fingerprint import Fingerprint
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.verdicts import SCHEMA
@@ -21,7 +21,7 @@ from flowrl_kb.kb.verdicts import SCHEMA
 def code_hash(*names: str, more: tuple[ModuleType, ...] = ()) -> str:
     """16 hex digits of all code that certificates of the named published modules (and `more`) depend on."""
     parts = [subject.code_hash(), *(subject.code_hash(*subject.modules(name)) for name in names)]
-    return _digest(*parts, *_codes(compare, moments, *more))
+    return _digest(*parts, *_codes(compare, moments, numbers, *more))
 
 
 @cache
@@ -45,6 +45,11 @@ def made_from(*updates: Fingerprint | None, more: tuple[ModuleType, ...] = ()) -
     """
     programs = ("-" if made is None else made.identity[:16] for made in updates)
     return " ".join([*programs, modules_hash(compare, moments, *more)])
+
+
+def judges(kind: str | None) -> tuple[ModuleType, ...]:
+    """What judges updates of a kind of trained object beside what judges all."""
+    return (numbers,) if kind == "scalar" else ()
 
 
 def path(kb: KB) -> Path:

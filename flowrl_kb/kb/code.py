@@ -7,6 +7,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from keyword import iskeyword
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowrl_kb.errors import UserError
@@ -16,11 +17,18 @@ if TYPE_CHECKING:
     from flowrl_kb.kb.nodes import Node
 
 PACKAGE = Path(__file__).resolve().parents[1]
+_PARSING = Lock()
+"""Python 3.11 counts the depth of a syntax tree for all threads together and fails where two parse at once."""
 
 
 class Function(NamedTuple):
     line: int
     source: str
+
+
+def _parsed(text: str) -> ast.Module:
+    with _PARSING:
+        return ast.parse(text)
 
 
 @lru_cache(maxsize=512)
@@ -32,7 +40,7 @@ def functions(module_file: str | Path) -> dict[str, Function]:
     text = path.read_text(encoding="utf-8")
     lines = text.splitlines()
     found = {}
-    for item in ast.parse(text).body:
+    for item in _parsed(text).body:
         if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)):
             first = min([item.lineno, *(decorator.lineno for decorator in item.decorator_list)])
             found[item.name] = Function(first, "\n".join(lines[first - 1 : item.end_lineno]))
@@ -58,8 +66,8 @@ def module(id: str) -> str:
 def borrowed(id: str) -> list[str]:
     """Return the modules from which a file of published losses imports: its card's, or that of an earlier version."""
     path = PACKAGE / "published" / f"{module(id)}.py"
-    tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
-    names = [item.module for item in tree.body if isinstance(item, ast.ImportFrom) and item.module]
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    names = [item.module for item in _parsed(text).body if isinstance(item, ast.ImportFrom) and item.module]
     return [name.rpartition(".")[2] for name in names if name.startswith("flowrl_kb.published.")]
 
 
