@@ -97,7 +97,7 @@ def of_weights(node, hyper) -> float:
 FOLLOWED = {
     **dict.fromkeys(["sac", "dsrl", "policy-decorator"], of_gaussian),
     **dict.fromkeys(["aca", "sdac:official", "idem:relax"], of_noise),
-    **dict.fromkeys(["dacer", "dacer:flow-rl"], of_mixture),
+    **dict.fromkeys(["dacer", "dacer:flow-rl", "dacerv2"], of_mixture),
     **dict.fromkeys(["dpmd:flow-rl", "gempo:flow-rl"], of_weights),
     "dime": of_path,
 }
