@@ -121,7 +121,7 @@ def certify(kb: KB, node: Node, mutate: bool = True, stored: Mapping[str, Rows] 
     certificates, mutations = [], []
     method = compose.of_node(node, hyper=laboratory_hyper(node))
     both = {slot: sides(node, slot) for slot in slots(method)}
-    known = {slot: kept(stored["certificates"], _key(node, slot, *both[slot])) for slot in both}
+    known = {slot: kept(stored["certificates"], _key(node, method, slot, *both[slot])) for slot in both}
     mutants = {slot: prepared(kb, node, slot) if mutate else [] for slot in both}
     new = {slot: _unmeasured(both[slot][0], mutants[slot], stored["mutations"]) for slot in both}
     fill(chain.from_iterable(both[slot] for slot in both if new[slot] or not known[slot]), LOOKS[1])
@@ -130,7 +130,7 @@ def certify(kb: KB, node: Node, mutate: bool = True, stored: Mapping[str, Rows] 
         rows = subject.rows(method, slot)
         found = mutation_test(published, mutants[slot], rows, stored["mutations"])
         row = known[slot] or {
-            **_key(node, slot, published, composed),
+            **_key(node, method, slot, published, composed),
             **record(decide(published, composed, rows=rows), method, slot),
         }
         if mutate and not row.get("control"):
@@ -140,8 +140,7 @@ def certify(kb: KB, node: Node, mutate: bool = True, stored: Mapping[str, Rows] 
     return certificates, mutations
 
 
-def _key(node: Node, slot: str, published: Fingerprint, composed: Fingerprint) -> dict[str, Any]:
-    method = compose.of_node(node, hyper=laboratory_hyper(node))
+def _key(node: Node, method: Method, slot: str, published: Fingerprint, composed: Fingerprint) -> dict[str, Any]:
     made = made_from(published, composed, more=judges(method.trains.get(slot)))
     return {"method": node.id, "slot": slot, "level": "same-update", "made_from": made}
 

@@ -84,7 +84,7 @@ def decide(
     rows: int | None = None,
     hopeless: float = float("inf"),
 ) -> Comparison:
-    """`compare.decide` for updates of any size; those of a single number are compared as here."""
+    """`compare.decide` for updates of any size; those of a single number are compared as here, however `hopeless`."""
     if first.take(looks[0]).mean.shape[1:] != (1, 1):
         return of_features.decide(first, second, looks, rows, hopeless)
     for n in looks:

@@ -74,14 +74,13 @@ def asked(slot: str, level: str) -> bool:
 def _compared(methods: dict[str, tuple[Node, Method]], slot: str, level: str, known: dict) -> Iterator[dict[str, Any]]:
     having = [id for id, (_, method) in methods.items() if _has(method, slot)]
     prints = {id: subject.fingerprint(methods[id][0], slot, LEVELS[level]) for id in having}
-    judged_by = {id: judges(methods[id][1].trains.get(slot)) for id in having}
     rows = [
         {
             "a": a,
             "b": b,
             "slot": slot,
             "level": level,
-            "made_from": made_from(prints[a], prints[b], more=judged_by[a]),
+            "made_from": made_from(prints[a], prints[b], more=judges(methods[a][1].trains.get(slot))),
         }
         for a, b in combinations(having, 2)
         if comparable(methods[a][1], methods[b][1], slot)

@@ -4,7 +4,8 @@ import pytest
 
 from flowrl_kb import compose
 from flowrl_kb.certify import certificate, subject
-from flowrl_kb.certify.compare import LOOKS, decide
+from flowrl_kb.certify.compare import LOOKS
+from flowrl_kb.certify.numbers import decide
 from flowrl_kb.kb.code import executable
 from flowrl_kb.kb.load import load
 
