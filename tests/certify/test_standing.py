@@ -2,6 +2,7 @@
 
 import pytest
 
+from flowrl_kb import compose
 from flowrl_kb.certify import certificate, compare, store, subject
 from flowrl_kb.kb.load import load
 
@@ -22,7 +23,9 @@ def unmeasured(monkeypatch):
 
 def stored():
     """Rows that say `equal` of the programs as they are."""
-    rows = [certificate._key(NODE, slot, *certificate.sides(NODE, slot)) for slot in ("actor", "critic", "acting")]
+    method = compose.of_node(NODE, hyper=subject.laboratory_hyper(NODE))
+    asked = ("actor", "critic", "acting")
+    rows = [certificate._key(NODE, method, slot, *certificate.sides(NODE, slot)) for slot in asked]
     return {"certificates": [{**row, "verdict": "equal", "control": "c"} for row in rows], "mutations": []}
 
 
