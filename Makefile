@@ -79,8 +79,8 @@ types: $(STAMP)  ## ty on the part that never imports jax
 site: $(STAMP)  ## build the site
 	$(BIN)/flowrl-kb site build
 
-certify: $(STAMP)  ## recompute every certificate and write taxonomy/verdicts.json
-	$(BIN)/flowrl-kb certify --write
+certify: $(STAMP)  ## measure what cards or code have changed and write taxonomy/verdicts.json
+	$(BIN)/flowrl-kb certify --deep --write
 
 pins: $(STAMP)  ## rewrite requirements/*.txt from what .venv holds
 	$(BIN)/python requirements/pin.py core requirements/core.txt run,envs requirements/run.txt \

@@ -6,29 +6,28 @@ and its coordinates bear load when changing one of them makes that comparison fa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from itertools import chain
-from types import MappingProxyType
 from typing import Any
 
 import jax.numpy as jnp
 
 from flowrl_kb import compose
-from flowrl_kb.certify import subject
+from flowrl_kb.certify import compare, coupling, moments, subject
 from flowrl_kb.certify.compare import LOOKS, Comparison
 from flowrl_kb.certify.features import block_name
 from flowrl_kb.certify.fingerprint import Fingerprint, fill, of_slot
 from flowrl_kb.certify.mutation import Mutant, mutation_test, prepared
 from flowrl_kb.certify.numbers import decide
 from flowrl_kb.certify.program import Program
-from flowrl_kb.certify.store import judges, kept, made_from
+from flowrl_kb.certify.same_loss import Both
+from flowrl_kb.certify.store import judges, kept, made_from, modules_hash
 from flowrl_kb.certify.subject import laboratory_hyper, slots
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.parts.types import Batch, Method, Models
 
-Rows = list[dict[str, Any]]
-NOTHING: Mapping[str, Rows] = MappingProxyType({"certificates": [], "mutations": []})
+Rows = Sequence[dict[str, Any]]
 
 
 def sides(node: Node, slot: str) -> tuple[Fingerprint, Fingerprint]:
@@ -83,12 +82,8 @@ def _variations(node: Node, slot: str) -> Iterator[tuple[str, Fingerprint]]:
                 yield presented, disturbed(node, slot, presented)
 
 
-def control(node: Node, slot: str, published: Fingerprint, rows: int, mutations: Rows) -> dict[str, Any] | None:
-    """A wrong update that the comparison calls different, of the mutants or else of `_variations`, if there is one."""
-    for row in mutations:
-        if row["verdict"] == "different" and row["worst_residual"]:
-            what = f"{row['axis']}: {row['from']} -> {row['to']}"
-            return {"what": what, "verdict": "different", "worst_residual": row["worst_residual"]}
+def control(node: Node, slot: str, published: Fingerprint, rows: int) -> dict[str, Any] | None:
+    """A wrong update that the comparison calls different, if there is one among `_variations`."""
     for what, other in _variations(node, slot):
         result = decide(published, other, LOOKS[:3], rows)
         if result.verdict == "different":
@@ -113,36 +108,54 @@ def record(result: Comparison, method: Method, slot: str) -> dict[str, Any]:
     }
 
 
-def certify(kb: KB, node: Node, mutate: bool = True, stored: Mapping[str, Rows] = NOTHING) -> tuple[Rows, Rows]:
-    """All certificates of one method, each with a negative control, and all mutations.
+def certify(node: Node, stored: Rows = ()) -> Rows:
+    """All certificates of one method, each with a negative control.
 
-    Rows among the `stored` ones that were made by the same programs are not measured again.
+    A slot whose two updates are not shown to be one, draw by draw, is compared in its averages. Rows among the `stored`
+    ones that were made by the same programs are not measured again.
     """
-    certificates, mutations = [], []
+    method, composed = (compose.of_node(node, is_cell, laboratory_hyper(node)) for is_cell in (False, True))
+    found = []
+    for slot in slots(method):
+        both = Both(method, composed, slot, subject.setting(node), subject.SCENES["drifted"](2))
+        key = {"method": node.id, "slot": slot, "made_from": _made_from(node, method, slot, both)}
+        found.append(kept(stored, key) or {**key, **(_shown(both) or _averaged(node, method, slot))})
+    return found
+
+
+def mutations(kb: KB, node: Node, stored: Rows = ()) -> Rows:
+    """All mutations of one method; rows among the `stored` ones that the same programs made are not measured again."""
     method = compose.of_node(node, hyper=laboratory_hyper(node))
-    both = {slot: sides(node, slot) for slot in slots(method)}
-    known = {slot: kept(stored["certificates"], _key(node, method, slot, *both[slot])) for slot in both}
-    mutants = {slot: prepared(kb, node, slot) if mutate else [] for slot in both}
-    new = {slot: _unmeasured(both[slot][0], mutants[slot], stored["mutations"]) for slot in both}
-    fill(chain.from_iterable(both[slot] for slot in both if new[slot] or not known[slot]), LOOKS[1])
-    fill(chain.from_iterable(new.values()), LOOKS[0])
-    for slot, (published, composed) in both.items():
-        rows = subject.rows(method, slot)
-        found = mutation_test(published, mutants[slot], rows, stored["mutations"])
-        row = known[slot] or {
-            **_key(node, method, slot, published, composed),
-            **record(decide(published, composed, rows=rows), method, slot),
-        }
-        if mutate and not row.get("control"):
-            row["control"] = control(node, slot, published, rows, found)
-        certificates.append({"control": None, **row})
-        mutations += found
-    return certificates, mutations
+    published = {slot: sides(node, slot)[0] for slot in slots(method)}
+    mutants = {slot: prepared(kb, node, slot) for slot in published}
+    new = [_unmeasured(update, mutants[slot], stored) for slot, update in published.items()]
+    fill([published[slot] for slot, some in zip(published, new, strict=True) if some], LOOKS[0])
+    fill(chain.from_iterable(new), LOOKS[0])
+    tested = (mutation_test(published[s], mutants[s], subject.rows(method, s), stored) for s in published)
+    return list(chain.from_iterable(tested))
 
 
-def _key(node: Node, method: Method, slot: str, published: Fingerprint, composed: Fingerprint) -> dict[str, Any]:
-    made = made_from(published, composed, more=judges(method.trains.get(slot)))
-    return {"method": node.id, "slot": slot, "level": "same-update", "made_from": made}
+def _shown(both: Both) -> dict[str, Any] | None:
+    try:
+        return both.row()
+    except NotImplementedError:  # draws where they cannot be matched
+        return None
+
+
+def _averaged(node: Node, method: Method, slot: str) -> dict[str, Any]:
+    published, composed = sides(node, slot)
+    rows = subject.rows(method, slot)
+    fill((published, composed), LOOKS[1])
+    made = record(decide(published, composed, rows=rows), method, slot)
+    return {"level": "same-update", **made, "control": control(node, slot, published, rows)}
+
+
+def _made_from(node: Node, method: Method, slot: str, both: Both) -> str:
+    judged = judges(method.trains.get(slot))
+    try:
+        return f"{both.hash[:16]} {modules_hash(compare, moments, coupling, *judged)}"
+    except NotImplementedError:
+        return made_from(*sides(node, slot), more=judged)
 
 
 def _unmeasured(published: Fingerprint, mutants: list[Mutant], stored: Rows) -> list[Fingerprint]:

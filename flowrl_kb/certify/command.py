@@ -17,15 +17,21 @@ from flowrl_kb.side_by_side import JOBS, Task, results
 def certify(
     methods: Annotated[list[str] | None, typer.Argument(help="Ids to certify; all when none is given.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Store the verdicts in taxonomy/verdicts.json.")] = False,
-    mutations: Annotated[bool, typer.Option(help="Change every coordinate in turn as well.")] = True,
-    pairs: Annotated[bool, typer.Option(help="Compare all pairs of updates (only when no id is given).")] = True,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep",
+            help="Also change every coordinate in turn, put objects where they should rest and, when no id is given, "
+            "compare all pairs of updates (hours where nothing is stored).",
+        ),
+    ] = False,
     laws: Annotated[bool, typer.Option("--laws", help="Train on three bandits and measure the reached laws.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Repeat what is still fresh.")] = False,
     atlas: Annotated[bool, typer.Option("--atlas", help="Compute only what `audit` compares with (hours).")] = False,
     minutes: Annotated[float | None, typer.Option(help="With --atlas: stop computing after so many minutes.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes side by side.")] = JOBS,
 ) -> None:
-    """Test classifications: published against composed updates, mutations, pairs, identities, laws."""
+    """Test classifications: published against composed updates; with options what takes longer."""
     from flowrl_kb.certify import store
     from flowrl_kb.certify.doctor import require_sound_numerics
 
@@ -40,8 +46,8 @@ def certify(
 
         return print(build(kb, float("inf") if minutes is None else 60.0 * minutes, write))
     data = store.read(kb)
-    in_pairs = pairs and not methods and not laws and (force or data.get("pairs_hash") != _pairs_hash(kb))
-    tasks = _tasks(kb, chosen, data, mutations, laws, force, in_pairs)
+    in_pairs = deep and not methods and not laws and (force or data.get("pairs_hash") != _pairs_hash(kb))
+    tasks = _tasks(kb, chosen, data, deep, laws, force, in_pairs)
     failed: list[str] = []
     try:
         failed += _identities(data) + _witnesses(kb, data)
@@ -51,6 +57,8 @@ def certify(
                 store.write(kb, data)
         if in_pairs:
             _pairs(kb, data)
+        if not (methods or laws or deep):
+            _tell_what_is_stale(kb, chosen, data)
     except KeyboardInterrupt:
         print("interrupted; " + ("what is above was stored" if write else "nothing was stored"))
         raise typer.Exit(130) from None
@@ -63,31 +71,45 @@ def certify(
 
 
 def _tasks(
-    kb: KB, chosen: list[Node], data: dict[str, Any], mutations: bool, laws: bool, force: bool, in_pairs: bool
+    kb: KB, chosen: list[Node], data: dict[str, Any], deep: bool, laws: bool, force: bool, in_pairs: bool
 ) -> list[Task]:
     """What is left to measure; the longest first, so that the processes end together."""
     from flowrl_kb.certify import measure
 
-    def of(what: str, node: Node) -> list[dict[str, Any]]:
-        return [row for row in data[what] if row["method"] == node.id]
-
     if laws:
         return [(measure.law, (node.id, force)) for node in chosen]
+    asked = [("certificates", measure.certificates, measure.certificates_are_fresh)]
+    if deep:  # a field by quadrature in every step of a chain takes minutes, and pairs read what rests
+        asked.insert(0, ("stationarity", measure.at_rest, measure.rest_is_fresh))
+        asked.append(("mutations", measure.mutations, measure.mutations_are_fresh))
     tasks: list[Task] = []
-    for node in chosen:  # a field by quadrature in every step of a chain takes minutes, and pairs read what rests
-        rows = of("stationarity", node)
-        if force or not measure.rest_is_fresh(node, rows):
-            tasks.append((measure.at_rest, (node.id, rows)))
-    for node in chosen:
-        stored = {"certificates": of("certificates", node), "mutations": of("mutations", node)}
-        if force or not measure.fresh(node, *stored.values(), mutations):
-            tasks.append((measure.certificates, (node.id, mutations, stored)))
+    for what, measured, is_fresh in asked:
+        stored = {node.id: _stored(data, what, node) for node in chosen}
+        stale = (node for node in chosen if force or not is_fresh(node, stored[node.id]))
+        tasks += [(measured, (node.id, stored[node.id])) for node in stale]
     return tasks + [(measure.for_pairs, (node.id,)) for node in (executable(kb) if in_pairs else ())]
+
+
+def _stored(data: dict[str, Any], what: str, node: Node) -> list[dict[str, Any]]:
+    return [row for row in data[what] if row["method"] == node.id]
+
+
+def _tell_what_is_stale(kb: KB, chosen: list[Node], data: dict[str, Any]) -> None:
+    from flowrl_kb.certify import measure
+
+    counts = {
+        "mutations": sum(not measure.mutations_are_fresh(n, _stored(data, "mutations", n)) for n in chosen),
+        "objects at rest": sum(not measure.rest_is_fresh(n, _stored(data, "stationarity", n)) for n in chosen),
+    }
+    stale = [f"{what} of {n} methods and variants" for what, n in counts.items() if n]
+    stale += ["pairs"] * (data.get("pairs_hash") != _pairs_hash(kb))
+    if stale:
+        print(f"not looked at again since cards or code changed: {', '.join(stale)} (certify --deep)")
 
 
 def _taken(what: str, result: Any, data: dict[str, Any]) -> list[str]:
     """Print a result and put it among the verdicts; what failed in it."""
-    take = {"certificates": _certificates, "at_rest": _at_rest, "law": _law}.get(what)
+    take = {"certificates": _certificates, "mutations": _mutations, "at_rest": _at_rest, "law": _law}.get(what)
     return take(data, *result) if take else []
 
 
@@ -126,20 +148,25 @@ def _witnesses(kb: KB, data: dict[str, Any]) -> list[str]:
     return failed
 
 
-def _certificates(data: dict[str, Any], id: str, rows: list, mutants: list | None, seconds: float) -> list[str]:
+def _certificates(data: dict[str, Any], id: str, rows: list, seconds: float) -> list[str]:
     for row in rows:
-        note = f"residual {row['worst_residual']:.3f} < {row['upper_bound']:.3f}, scale {row['scale']:.3g}"
+        bound = row.get("upper_bound", row["margin"])
+        note = f"{row['level']}, residual {row['worst_residual']:.2g} < {bound:.2g}, scale {row['scale']:.3g}"
         control = f"; control {row['control']['what']}: {row['control']['verdict']}" if row["control"] else ""
         print(f"{id} {row['slot']}: {row['verdict']} ({note}){control}")
-    for row in mutants or ():
+    print(f"{id}: {seconds:.0f} s", flush=True)
+    _replace(data, "certificates", id, rows)
+    return [f"{id}:{row['slot']}" for row in rows if row["verdict"] == "different"]
+
+
+def _mutations(data: dict[str, Any], id: str, rows: list, seconds: float) -> list[str]:
+    for row in rows:
         if row["verdict"] != "different":
             change = f"{row['slot']} {row['axis']}: {row['from']} -> {row['to']}"
             print(f"  {change}: {row['verdict']} {row.get('note', '')}")
-    print(f"{id}: {len(mutants or ())} mutations, {seconds:.0f} s", flush=True)
-    _replace(data, "certificates", id, rows)
-    if mutants is not None:
-        _replace(data, "mutations", id, mutants)
-    return [f"{id}:{row['slot']}" for row in rows if row["verdict"] == "different"]
+    print(f"{id}: {len(rows)} mutations, {seconds:.0f} s", flush=True)
+    _replace(data, "mutations", id, rows)
+    return []
 
 
 def _at_rest(data: dict[str, Any], id: str, rows: list) -> list[str]:

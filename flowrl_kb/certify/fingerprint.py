@@ -25,10 +25,32 @@ from flowrl_kb.certify.laboratory import Scenario
 from flowrl_kb.certify.moments import Moments
 from flowrl_kb.certify.presentation import Setting
 from flowrl_kb.certify.program import CHUNK, Program
-from flowrl_kb.parts.types import Array, Key, Loss, Method
+from flowrl_kb.parts.types import Array, Batch, Key, Loss, Method
 
 BATCH = 256
 """States of one replicate."""
+
+
+def at_batch(
+    loss: Loss, name: str, setting: Setting, scene: Scenario, exact: Callable | None = None
+) -> Callable[[Array, Batch, Key], Array]:
+    """The loss as a function (theta, batch, key) of the trained parameters."""
+
+    def scalar(theta: Array, batch: Batch, key: Key) -> Array:
+        there = None if exact is None else {name: partial(exact, scene)}
+        return loss(presentation.models(setting, scene, {name: Perturbation(theta)}, there), batch, key)[0]
+
+    return scalar
+
+
+def origin(kind: str, dim: int) -> Array:
+    """The trained parameters of a kind of object where nothing has been trained."""
+    return jnp.zeros(shape(kind, dim))
+
+
+def by_block(gradient: Array) -> Array:
+    """A gradient in the trained parameters with one row for each block, (B, M)."""
+    return gradient.reshape(gradient.shape[0] * gradient.shape[1], -1)
 
 
 def gradient(
@@ -37,21 +59,19 @@ def gradient(
     """One replicate of an update: the gradient of the loss in theta, one row for each block, (B, M)."""
     k_batch, k_loss = jax.random.split(key)
     batch = presentation.batch(setting, scene, k_batch, BATCH)
+    return by_block(jax.grad(at_batch(loss, name, setting, scene, exact))(origin(kind, setting.dim), batch, k_loss))
 
-    def scalar(theta: Array) -> Array:
-        there = None if exact is None else {name: partial(exact, scene)}
-        return loss(presentation.models(setting, scene, {name: Perturbation(theta)}, there), batch, k_loss)[0]
 
-    form = shape(kind, setting.dim)
-    return jax.grad(scalar)(jnp.zeros(form)).reshape(form[0] * form[1], -1)
+def executed(method: Method, setting: Setting, scene: Scenario, batch: Batch, key: Key) -> Array:
+    """The mean features of the actions that a method executes at the states of a batch, (SETS, FEATURES)."""
+    a = method.act(presentation.models(setting, scene, {}), batch.s, key)
+    return jnp.mean(features(batch.s, a), axis=0)
 
 
 def acted(method: Method, setting: Setting, scene: Scenario, key: Key) -> Array:
     """One replicate of the mean features of executed actions: the acting slot, (SETS, FEATURES)."""
     k_batch, k_act = jax.random.split(key)
-    batch = presentation.batch(setting, scene, k_batch, BATCH)
-    a = method.act(presentation.models(setting, scene, {}), batch.s, k_act)
-    return jnp.mean(features(batch.s, a), axis=0)
+    return executed(method, setting, scene, presentation.batch(setting, scene, k_batch, BATCH), k_act)
 
 
 def of_slot(method: Method, slot: str, setting: Setting, exact: Callable | None = None) -> Callable:

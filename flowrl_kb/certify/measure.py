@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 from flowrl_kb import compose
-from flowrl_kb.certify import certificate, laws, pairs, stationarity, subject
+from flowrl_kb.certify import certificate, coupling, draws, laws, pairs, same_loss, stationarity, subject
 from flowrl_kb.certify.compare import LOOKS
 from flowrl_kb.certify.fingerprint import fill
 from flowrl_kb.certify.store import code_hash
@@ -19,40 +20,54 @@ Rows = list[dict[str, Any]]
 knowledge = cache(load)
 
 
-def _made_with(node: Node, **more: Any) -> dict[str, str]:
+JUDGES = (coupling, draws, same_loss)
+"""What certificates depend on beside what all verdicts depend on."""
+
+
+def _made_with(node: Node, *more: ModuleType) -> dict[str, str]:
     """From which card and code the rows of a method are made."""
-    return {"card_hash": card_hash(node.card), "code_hash": code_hash(node.id, **more)}
+    return {"card_hash": card_hash(node.card), "code_hash": code_hash(node.id, more=more)}
 
 
-def fresh(node: Node, certificates: Rows, mutations: Rows, mutate: bool) -> bool:
+def _fresh(stored: Rows, made: dict[str, str]) -> bool:
+    return bool(stored) and all(made.items() <= row.items() for row in stored)
+
+
+def certificates_are_fresh(node: Node, stored: Rows) -> bool:
     """Whether the stored certificates of a method were made from its present card and code."""
-    made = _made_with(node).items()
-    return bool(certificates) and bool(mutations or not mutate) and all(made <= row.items() for row in certificates)
+    return _fresh(stored, _made_with(node, *JUDGES))
 
 
-def certificates(id: str, mutate: bool, stored: dict[str, Rows]) -> tuple[str, Rows, Rows | None, float]:
-    """The certificates of a method, its mutations where they are asked for, and the seconds that they took."""
+def certificates(id: str, stored: Rows) -> tuple[str, Rows, float]:
+    """The certificates of a method, and the seconds that they took."""
+    began, node = time.perf_counter(), knowledge().nodes[id]
+    rows = certificate.certify(node, stored)
+    return id, [row | _made_with(node, *JUDGES) for row in rows], time.perf_counter() - began
+
+
+def mutations_are_fresh(node: Node, stored: Rows) -> bool:
+    """The same of its mutations."""
+    return _fresh(stored, _made_with(node))
+
+
+def mutations(id: str, stored: Rows) -> tuple[str, Rows, float]:
+    """The mutations of a method, and the seconds that they took."""
     began, kb = time.perf_counter(), knowledge()
     node = kb.nodes[id]
-    rows, mutants = certificate.certify(kb, node, mutate, stored)
-    made = [row | _made_with(node) for row in rows]
-    return id, made, mutants if mutate else None, time.perf_counter() - began
-
-
-def _rest_made_with(node: Node) -> dict[str, str]:
-    return _made_with(node, more=(*stationarity.ORACLES, stationarity))
+    rows = certificate.mutations(kb, node, stored)
+    return id, [row | _made_with(node) for row in rows], time.perf_counter() - began
 
 
 def rest_is_fresh(node: Node, stored: Rows) -> bool:
-    """The same of what is stored of a method's objects at rest."""
-    made = _rest_made_with(node).items()
-    return bool(stored) and all(made <= row.items() for row in stored)
+    """The same of what is stored of its objects at rest."""
+    return _fresh(stored, _made_with(node, *stationarity.ORACLES, stationarity))
 
 
 def at_rest(id: str, stored: Rows) -> tuple[str, Rows]:
     """Whether the objects of a method rest where its card says that they end."""
     node = knowledge().nodes[id]
-    return id, [row | _rest_made_with(node) for row in stationarity.certify(node, stored)]
+    made = _made_with(node, *stationarity.ORACLES, stationarity)
+    return id, [row | made for row in stationarity.certify(node, stored)]
 
 
 def for_pairs(id: str) -> None:

@@ -18,7 +18,7 @@ from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.verdicts import SCHEMA
 
 
-def code_hash(*names: str, more: tuple[ModuleType, ...] = ()) -> str:
+def code_hash(*names: str, more: Iterable[ModuleType] = ()) -> str:
     """16 hex digits of all code that certificates of the named published modules (and `more`) depend on."""
     parts = [subject.code_hash(), *(subject.code_hash(*subject.modules(name)) for name in names)]
     return _digest(*parts, *_codes(compare, moments, numbers, *more))

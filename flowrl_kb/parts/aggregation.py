@@ -38,7 +38,7 @@ def mean(heads: Array, key: Key) -> tuple[Array, Array]:
 
 def random(heads: Array, key: Key) -> tuple[Array, Array]:
     """One head for the whole batch, drawn uniformly."""
-    rolled = jnp.roll(heads, jax.random.randint(key, (), 0, heads.shape[0]), axis=0)
+    rolled = jnp.roll(heads, jnp.int32(heads.shape[0] * jax.random.uniform(key)), axis=0)
     return rolled[0], rolled[1:]
 
 

@@ -24,6 +24,15 @@ class Executed(NamedTuple):
         return one(keys)
 
 
+class Drawn(NamedTuple):
+    """Actions (N, B, d) that were drawn before, given out as a policy's samples."""
+
+    actions: Array
+
+    def sample(self, key: Key, s: Array, lead: tuple[int, ...] = ()) -> Array:
+        return self.actions
+
+
 def online(models: Models):
     """The actor that is being trained."""
     return models.actor

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from flowrl_kb.parts.backup import Next
+from flowrl_kb.parts.backup_policy import Drawn
 from flowrl_kb.parts.likelihood import closed_form
 from flowrl_kb.parts.path import coefficients
 from flowrl_kb.parts.path import forward as noised
@@ -29,20 +30,22 @@ def q_pi(backup: Backup, regress: Regress) -> dict[str, Loss]:
 
 
 def q_soft(
-    backup: Backup, regress: Regress, *, following: Next, path_penalty=None, sampled=closed_form
+    backup: Backup, regress: Regress, *, following: Next, path_penalty=None, sampled=closed_form, backup_of=1
 ) -> dict[str, Loss]:
     """Return plus entropy: Q <- r + gamma (Qbar(s', a') - lambda log pi(a'|s')), lambda the trained temperature.
 
     `sampled(policy, key, s)` draws a' with what stands for its log-density (axis `likelihood`).
 
-    With `path_penalty` (space=path) the bonus is that penalty: Q <- r + gamma (backup(s') - lambda sum_k KL_k), whose
-    chains are drawn apart from those of the backup; the expected update does not know. Source: BDPO (2502.04778).
+    With `path_penalty` (space=path) the bonus is that penalty, averaged over the N chains that end at the next actions:
+    Q <- r + gamma (backup(s') - lambda sum_k KL_k). Source: BDPO (2502.04778).
     """
 
     def penalised(models: Models, batch: Batch, key: Key) -> Array:
-        k_backup, k_chain = jax.random.split(key)
-        penalty = path_penalty(following.policy(models), models, batch.next_s, k_chain)
-        return backup(models, batch, k_backup) - penalty
+        k_chain, k_backup = jax.random.split(key)
+        policy = following.policy(models)
+        chain = policy.chain(k_chain, batch.next_s, (backup_of,))
+        ends = following._replace(policy=lambda _: Drawn(policy.executed(chain[-1])))
+        return backup(models, batch, k_backup, following=ends) - path_penalty(policy, models, batch.next_s, chain)
 
     def soft(models: Models, batch: Batch, key: Key) -> Array:
         a, log_prob = sampled(following.policy(models), key, batch.next_s)

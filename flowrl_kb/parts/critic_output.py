@@ -33,18 +33,22 @@ def categorical(
 
     Atoms z_n evenly fill [value_min, value_max]; the target gives r + gamma (z_n + bonus), cut to that range and shared
     between its two nearest atoms, the average head's probability of z_n at the next action. Minus `output_entropy`
-    times the entropy of each head. `backup` has to be linear in the next value and the same for equal keys: the value
-    of a constant is its bonus. Source: Bellemare et al. 2017 (1707.06887), algorithm 1.
+    times the entropy of each head. `backup` has to be linear in the next value: the value of zero is its bonus.
+    Source: Bellemare et al. 2017 (1707.06887), algorithm 1.
     """
     logits = models.logits(batch.s, batch.a)
     atoms = jnp.linspace(value_min, value_max, logits.shape[-1])
 
-    def valued(of: Critic) -> Array:
-        return backup(models._replace(target_critic=of), batch, key)
+    def valued(n: Array) -> Array:
+        def heads(s: Array, a: Array) -> Array:
+            p = jax.nn.softmax(models.target_logits(s, a))
+            return jnp.append(p, jnp.zeros((*p.shape[:-1], 1)), axis=-1)[..., n]
 
-    bonus = valued(lambda s, a: jnp.zeros(models.target_critic(s, a).shape))
-    next_heads = lambda n: lambda s, a: jax.nn.softmax(models.target_logits(s, a))[..., n]  # noqa: E731
-    mass = jax.vmap(lambda n: valued(next_heads(n)), out_axes=-1)(jnp.arange(len(atoms))) - bonus[:, None]
+        return backup(models._replace(target_critic=heads), batch, key)
+
+    values = jax.vmap(valued, out_axes=-1)(jnp.arange(len(atoms) + 1))
+    bonus = values[:, -1]
+    mass = values[:, :-1] - bonus[:, None]
     reached = batch.reward[:, None] + discount * batch.not_done[:, None] * (atoms + bonus[:, None])
     nearness = jnp.clip(reached, value_min, value_max)[..., None] - atoms
     shares = jnp.maximum(1.0 - jnp.abs(nearness) / (atoms[1] - atoms[0]), 0.0)
@@ -60,9 +64,8 @@ def _drawn(models: Models, key: Key) -> Critic:
     def heads(s: Array, a: Array) -> Array:
         means, spreads = models.target_critic(s, a), models.target_spread(s, a)
         smallest = jnp.argmin(means, axis=0)[None]
-        mean, spread = (jnp.take_along_axis(x, smallest, axis=0) for x in (means, spreads))
-        z = jnp.clip(jax.random.normal(key, mean.shape[1:]), -3.0, 3.0)
-        return jnp.broadcast_to(mean + spread * z, means.shape)
+        drawn = means + spreads * jnp.clip(jax.random.normal(key, means.shape), -3.0, 3.0)
+        return jnp.broadcast_to(jnp.take_along_axis(drawn, smallest, axis=0), means.shape)
 
     return heads
 

@@ -64,7 +64,7 @@ class Field:
     def from_noise(self, z: Array, s: Array) -> Array:
         """The noise-free action that the sampler makes of unit noise z (..., d), the same for each copy."""
         z = z if self.copies == 1 else jnp.concatenate([z] * self.copies, axis=-1)
-        return self._finish(samplers.run(self, samplers.start(self, z), s, None)[-1])
+        return self.executed(samplers.run(self, samplers.start(self, z), s, None)[-1])
 
     def chain(self, key: Key, s: Array, lead: tuple[int, ...] = ()) -> Array:
         """All sampler states (K+1, *lead, ..., copies d), noise first; the last one holds the unclipped action."""
@@ -74,13 +74,14 @@ class Field:
 
     def sample(self, key: Key, s: Array, lead: tuple[int, ...] = ()) -> Array:
         """One action for each state, or `lead` of them: (*lead, ..., d)."""
-        return self._finish(self.chain(key, s, lead)[-1])
+        return self.executed(self.chain(key, s, lead)[-1])
 
     def action(self, x: Array) -> Array:
         """The unclipped action (..., d) of a final sampler state: the mean of its copies."""
         return x if self.copies == 1 else jnp.mean(jnp.stack(jnp.split(x, self.copies, axis=-1)), axis=0)
 
-    def _finish(self, x: Array) -> Array:
+    def executed(self, x: Array) -> Array:
+        """The action (..., d) of a final sampler state, clipped to the box."""
         a = self.action(x)
         return a if self.box is None else jnp.clip(a, -self.box, self.box)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax.numpy as jnp
-
 from flowrl_kb.parts import source
 from flowrl_kb.parts.types import Array, Batch, FieldPolicy, Key, Models
 
@@ -77,7 +75,8 @@ def corner_floor(*, floor_weight, floor_samples, box=None) -> Reference:
     Source: QVPO in typoverflow/flow-rl.
     """
     whole = uniform_floor(floor_weight=floor_weight, floor_samples=floor_samples, box=box)
-    return whole._replace(floor=lambda models, batch, key: jnp.abs(whole.floor(models, batch, key)))
+    radius = 1.0 if box is None else box
+    return whole._replace(floor=lambda models, batch, key: 0.5 * (whole.floor(models, batch, key) + radius))
 
 
 def mixture() -> Reference:

@@ -32,7 +32,7 @@ def take(
     """
     k_source, k_step, k_direction, k_noise = jax.random.split(key, 4)
     a = source(models, batch, k_source, 1)
-    k = jax.random.randint(k_step, a.shape[:-1], 0, field.grid.shape[0] - 1)
+    k = jnp.int32((field.grid.shape[0] - 1) * jax.random.uniform(k_step, a.shape[:-1]))
     at_level = replace(field, path=field.path._replace(sample_t=lambda *_: field.grid[k]))
     x = jax.lax.stop_gradient(direction(at_level, a, k_direction, 1, None).x)
     mean, std = field.step(x, k, batch.s)
@@ -74,9 +74,6 @@ def pull_along_chain(models: Models, batch: Batch, *, anchor_weight: float, log_
     return anchor_weight * jnp.mean(jax.vmap(one)(jnp.arange(len(batch.chain) - 1), batch.chain[:-1]))
 
 
-def path_penalty(
-    field: Any, models: Models, s: Array, key: Key, *, reference: Reference, temperature, backup_of=1
-) -> Array:
-    """lambda sum_k KL_k along the field's own chains, averaged over N of them: (B,)."""
-    chain = field.chain(key, s, (backup_of,))
+def path_penalty(field: Any, models: Models, s: Array, chain: Array, *, reference: Reference, temperature) -> Array:
+    """lambda sum_k KL_k along N chains (K+1, N, B, d) of a field, averaged over them: (B,)."""
     return temperature * jnp.mean(chain_divergence(field, reference.field(models), chain, s), axis=0)

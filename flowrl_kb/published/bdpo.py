@@ -70,7 +70,7 @@ def one_step(field, models, batch, key, step_samples, pessimism):
     """
     k_n, k_forward, k_reverse = jax.random.split(key, 3)
     levels, beta, abar = schedule(field)
-    n = jax.random.randint(k_n, batch.a.shape[:1], 1, len(levels))
+    n = 1 + jnp.int32((len(levels) - 1) * jax.random.uniform(k_n, batch.a.shape[:1]))
     now = abar[n][:, None]
     x = jnp.sqrt(now) * batch.a + jnp.sqrt(1.0 - now) * jax.random.normal(k_forward, batch.a.shape)
     mean, noise = reverse(field, x, n, batch.s)

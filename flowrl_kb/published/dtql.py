@@ -37,7 +37,8 @@ def actor_loss(models, batch, key, *, bc_weight):
     k_action, k_loss = jax.random.split(key)
     a = models.actor.sample(k_action, batch.s)
     trust = denoising_loss(models.behaviour, a, batch.s, k_loss)
-    q = jnp.mean(jnp.min(models.critic(batch.s, a), axis=0))
+    first, second = models.critic(batch.s, a)
+    q = jnp.mean(jnp.minimum(first, second))  # not jnp.min: see `parts.aggregation.min`
     return bc_weight * trust - q, {"trust": trust, "q": q}
 
 

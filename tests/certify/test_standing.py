@@ -2,8 +2,7 @@
 
 import pytest
 
-from flowrl_kb import compose
-from flowrl_kb.certify import certificate, compare, store, subject
+from flowrl_kb.certify import certificate, compare, subject
 from flowrl_kb.kb.load import load
 
 KB = load()
@@ -17,35 +16,33 @@ def unmeasured(monkeypatch):
     def measured(*_, **__):
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(certificate, "decide", measured)
+    for name in ("decide", "_shown", "_averaged"):
+        monkeypatch.setattr(certificate, name, measured)
     monkeypatch.setattr(certificate, "fill", lambda prints, n: [measured() for _ in prints])
 
 
+@pytest.fixture(scope="module")
 def stored():
     """Rows that say `equal` of the programs as they are."""
-    method = compose.of_node(NODE, hyper=subject.laboratory_hyper(NODE))
-    asked = ("actor", "critic", "acting")
-    rows = [certificate._key(NODE, method, slot, *certificate.sides(NODE, slot)) for slot in asked]
-    return {"certificates": [{**row, "verdict": "equal", "control": "c"} for row in rows], "mutations": []}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certificate, "_shown", lambda both: {"verdict": "equal"})
+        return certificate.certify(NODE)
 
 
-def test_equal_programs_keep_their_verdicts_without_a_measurement(unmeasured):
-    rows = stored()
-    assert certificate.certify(KB, NODE, False, rows)[0] == rows["certificates"]
+def test_equal_programs_keep_their_verdicts_without_a_measurement(unmeasured, stored):
+    assert certificate.certify(NODE, stored) == stored
 
 
-def test_another_program_is_measured(unmeasured):
-    rows = stored()
-    rows["certificates"][1]["made_from"] = rows["certificates"][0]["made_from"]
+def test_another_program_is_measured(unmeasured, stored):
+    other = [row | {"made_from": stored[0]["made_from"]} for row in stored]
     with pytest.raises(AssertionError, match="measured again"):
-        certificate.certify(KB, NODE, False, rows)
+        certificate.certify(NODE, other)
 
 
-def test_another_judge_has_everything_measured(unmeasured, monkeypatch):
-    rows = stored()
-    monkeypatch.setattr(store, "modules_hash", lambda *modules: "0" * 16)
+def test_another_judge_has_everything_measured(unmeasured, stored, monkeypatch):
+    monkeypatch.setattr(certificate, "modules_hash", lambda *modules: "0" * 16)
     with pytest.raises(AssertionError, match="measured again"):
-        certificate.certify(KB, NODE, False, rows)
+        certificate.certify(NODE, stored)
 
 
 def test_states_of_other_rows_are_noticed_where_the_loss_reads_data():

@@ -2,10 +2,10 @@
 
 import pytest
 
-from flowrl_kb.certify import identities, store
+from flowrl_kb.certify import coupling, identities, measure, store
 from flowrl_kb.certify.compare import MARGIN, WIDE
+from flowrl_kb.certify.resting import predictions
 from flowrl_kb.kb.load import load
-from flowrl_kb.kb.verdicts import card_hash
 
 KB = load()
 DATA = store.read(KB)
@@ -27,13 +27,24 @@ def test_every_method_has_fresh_and_equal_certificates(name):
     trained = set() if KB.nodes[name]["policy"] == "flat" else {"actor"}
     assert {"acting", *trained} <= {row["slot"] for row in rows}
     for row in rows:
-        now = (card_hash(KB.nodes[name].card), store.code_hash(name))
-        assert (row["card_hash"], row["code_hash"]) == now, "stale: run flowrl-kb certify --write"
         if row["verdict"] == "undecided":
             assert ("undecided", f"{name}:{row['slot']}") in OPEN, row
             continue
-        assert row["verdict"] == "equal" and row["margin"] in (MARGIN, WIDE), row
-        assert row["upper_bound"] <= row["margin"]  # rounded: the verdict is from a bound below the margin
+        assert row["verdict"] == "equal" and row["control"]["verdict"] == "different", row
+        if row["margin"] == coupling.MARGIN:  # no average was estimated
+            assert row["worst_residual"] < row["margin"] <= row["control"]["worst_residual"]
+        else:
+            assert row["level"] == "same-update" and row["margin"] in (MARGIN, WIDE), row
+            assert row["upper_bound"] <= row["margin"]  # rounded: the verdict is from a bound below the margin
+
+
+@pytest.mark.parametrize("name", CERTIFIED)
+def test_no_verdict_of_a_method_is_stale(name):
+    node = KB.nodes[name]
+    of = lambda what: [row for row in DATA[what] if row["method"] == name]  # noqa: E731
+    assert measure.certificates_are_fresh(node, of("certificates")), "stale: run flowrl-kb certify --write"
+    assert measure.mutations_are_fresh(node, of("mutations")), "stale: run flowrl-kb certify --deep --write"
+    assert measure.rest_is_fresh(node, of("stationarity")) or not predictions(node), "stale, as the mutations"
 
 
 @pytest.mark.parametrize("name", CERTIFIED)

@@ -49,7 +49,8 @@ def test_forward_variance_is_one_minus_the_ratio_of_signals():
 def test_the_penalty_of_a_path_sums_its_steps():
     models = Models(behaviour=constant(-0.1))
     s = jnp.zeros((3, 1))
-    got = step.path_penalty(constant(0.4), models, s, KEY, reference=fixed(), temperature=2.0, backup_of=2)
+    chain = constant(0.4).chain(KEY, s, (2,))
+    got = step.path_penalty(constant(0.4), models, s, chain, reference=fixed(), temperature=2.0)
     alpha = np.cos(0.5 * np.pi * np.array(GRID))
     beta = 1 - (alpha[:-1] / alpha[1:]) ** 2
     each = beta / (2 * (1 - beta) * (1 - alpha[:-1] ** 2)) * 0.25

@@ -72,10 +72,10 @@ def certificates(kb: KB, card: Card) -> str:
     coded = [c for c in kb.verdicts.certificates if c.method.startswith(f"{card.id}:")]
     if coded:
         rows = [
-            (html.method(c.method), c.slot, html.badge(c.verdict), figure(c.worst_residual), figure(c.margin))
+            (html.method(c.method), c.slot, c.level, html.badge(c.verdict), figure(c.worst_residual), figure(c.margin))
             for c in coded
         ]
-        head = ("Variant", "Slot", "Verdict", "Worst residual", "Margin")
+        head = ("Variant", "Slot", "Level", "Verdict", "Worst residual", "Margin")
         blocks.append(html.table("Variants with losses of their own against their composed cells", head, rows))
     blocks += [_at_rest(one) for one in kb.verdicts.stationarity if one.method == card.id]
     tried = [m for m in kb.verdicts.mutations if m.method == card.id]
