@@ -20,7 +20,7 @@ from flowrl_kb.certify.fingerprint import Fingerprint, fill, of_slot
 from flowrl_kb.certify.mutation import Mutant, mutation_test, prepared
 from flowrl_kb.certify.numbers import decide
 from flowrl_kb.certify.program import Program
-from flowrl_kb.certify.same_loss import Both
+from flowrl_kb.certify.same_loss import Both, Side
 from flowrl_kb.certify.store import judges, kept, made_from, modules_hash
 from flowrl_kb.certify.subject import laboratory_hyper, slots
 from flowrl_kb.kb.load import KB
@@ -115,11 +115,11 @@ def certify(node: Node, stored: Rows = ()) -> Rows:
     ones that were made by the same programs are not measured again.
     """
     method, composed = (compose.of_node(node, is_cell, laboratory_hyper(node)) for is_cell in (False, True))
-    found = []
+    shown, found = subject.setting(node), []
     for slot in slots(method):
-        both = Both(method, composed, slot, subject.setting(node), subject.SCENES["drifted"](2))
+        both = Both(Side(method, shown), Side(composed, shown), slot, subject.SCENES["drifted"](2))
         key = {"method": node.id, "slot": slot, "made_from": _made_from(node, method, slot, both)}
-        found.append(kept(stored, key) or {**key, **(_shown(both) or _averaged(node, method, slot))})
+        found.append(kept(stored, key) or {**key, **(both.row() or _averaged(node, method, slot))})
     return found
 
 
@@ -133,13 +133,6 @@ def mutations(kb: KB, node: Node, stored: Rows = ()) -> Rows:
     fill(chain.from_iterable(new), LOOKS[0])
     tested = (mutation_test(published[s], mutants[s], subject.rows(method, s), stored) for s in published)
     return list(chain.from_iterable(tested))
-
-
-def _shown(both: Both) -> dict[str, Any] | None:
-    try:
-        return both.row()
-    except NotImplementedError:  # draws where they cannot be matched
-        return None
 
 
 def _averaged(node: Node, method: Method, slot: str) -> dict[str, Any]:

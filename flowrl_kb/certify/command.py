@@ -75,6 +75,7 @@ def _tasks(
 ) -> list[Task]:
     """What is left to measure; the longest first, so that the processes end together."""
     from flowrl_kb.certify import measure
+    from flowrl_kb.certify.pairs import may_be_one_loss
 
     if laws:
         return [(measure.law, (node.id, force)) for node in chosen]
@@ -87,7 +88,10 @@ def _tasks(
         stored = {node.id: _stored(data, what, node) for node in chosen}
         stale = (node for node in chosen if force or not is_fresh(node, stored[node.id]))
         tasks += [(measured, (node.id, stored[node.id])) for node in stale]
-    return tasks + [(measure.for_pairs, (node.id,)) for node in (executable(kb) if in_pairs else ())]
+    if in_pairs:
+        tasks += [(measure.one_loss, (row,)) for row in data["pairs"] if may_be_one_loss(row)]
+        tasks += [(measure.for_pairs, (node.id,)) for node in executable(kb)]
+    return tasks
 
 
 def _stored(data: dict[str, Any], what: str, node: Node) -> list[dict[str, Any]]:
@@ -109,7 +113,13 @@ def _tell_what_is_stale(kb: KB, chosen: list[Node], data: dict[str, Any]) -> Non
 
 def _taken(what: str, result: Any, data: dict[str, Any]) -> list[str]:
     """Print a result and put it among the verdicts; what failed in it."""
-    take = {"certificates": _certificates, "mutations": _mutations, "at_rest": _at_rest, "law": _law}.get(what)
+    take = {
+        "certificates": _certificates,
+        "mutations": _mutations,
+        "at_rest": _at_rest,
+        "law": _law,
+        "one_loss": _one_loss,
+    }.get(what)
     return take(data, *result) if take else []
 
 
@@ -177,6 +187,14 @@ def _at_rest(data: dict[str, Any], id: str, rows: list) -> list[str]:
     return [f"{id}:stationarity" for row in rows if row["verdict"] == "moving"]
 
 
+def _one_loss(data: dict[str, Any], row: dict[str, Any]) -> list[str]:
+    named = ("a", "b", "slot", "made_from")
+    data["pairs"] = [
+        row if all(old.get(k) == row[k] for k in named) and old["verdict"] == "equal" else old for old in data["pairs"]
+    ]
+    return []
+
+
 def _pairs_hash(kb: KB) -> str:
     from flowrl_kb.certify.store import code_hash
 
@@ -191,7 +209,8 @@ def _pairs(kb: KB, data: dict[str, Any]) -> None:
     for row in pairs.table(kb, data["pairs"]):
         rows.append(row)
         if row["verdict"] != "different":
-            note = f"{row['worst_residual']:.3f} < {row['upper_bound']:.3f}; variance ratio {row['variance_ratio']:.3g}"
+            bound = row.get("upper_bound", row["margin"])
+            note = f"{row['worst_residual']:.2g} < {bound:.2g}; variance ratio {row['variance_ratio']:.3g}"
             print(f"{row['a']} and {row['b']}, {row['slot']}, {row['level']}: {row['verdict']} ({note})", flush=True)
     counts = {v: sum(r["verdict"] == v for r in rows) for v in ("equal", "different", "undecided")}
     print("pairs: " + ", ".join(f"{n} {verdict}" for verdict, n in counts.items()))

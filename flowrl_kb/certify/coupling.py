@@ -16,7 +16,8 @@ import jax
 import numpy as np
 
 from flowrl_kb.certify.compare import FLOOR
-from flowrl_kb.certify.draws import Column, Drawing, Path, Reading, read_at, readings
+from flowrl_kb.certify.draws import Column, Drawing, Reading, read_at, readings
+from flowrl_kb.certify.sites import Path
 from flowrl_kb.parts.types import Key
 
 MARGIN = 1e-3

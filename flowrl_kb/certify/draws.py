@@ -6,24 +6,21 @@ see the same noise, whatever keys they were written to split (see `coupling`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import chain
 from typing import NamedTuple
 from zlib import crc32
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
-from jax.extend.core.primitives import jit_p, random_bits_p, scan_p
+from jax.extend.core import ClosedJaxpr, Literal
+from jax.extend.core.primitives import jit_p, random_bits_p
 from jax.interpreters.partial_eval import dce_jaxpr
 
+from flowrl_kb.certify.sites import Path, executed, inner_that_draws
 from flowrl_kb.parts.types import Array, Key
-
-Path = tuple[int, ...]
-"""Where an equation stands: its number in the program, then in the program inside that equation, and so on."""
 
 
 class Column(NamedTuple):
@@ -79,23 +76,34 @@ class Drawing:
     dim: int
 
     @cached_property
+    def _found(self) -> tuple[dict[tuple[int, ...], list[Column]], dict[Path, Path]]:
+        """Columns by their shape in the order of execution; sites that draw with the key of an earlier one."""
+        columns: dict[tuple[int, ...], list[Column]] = {}
+        first: dict[tuple, Path] = {}
+        again: dict[Path, Path] = {}
+        for path, round, shape, key in executed(self.program.jaxpr):
+            if (earlier := first.setdefault((key, shape, round), path)) != path:
+                again[path] = earlier
+                continue
+            repeated, column, _ = layout(shape, self.states, self.dim)
+            columns.setdefault(column, []).extend(Column(path, round, number) for number in np.ndindex(*repeated))
+        return columns, again
+
+    @property
     def columns(self) -> dict[tuple[int, ...], list[Column]]:
         """The columns that are read, by their shape, in the order of execution.
 
         Errors: NotImplementedError for draws under a condition or in a loop of unknown length.
         """
-        found: dict[tuple[int, ...], list[Column]] = {}
-        for path, round, shape in _executed(self.program.jaxpr):
-            repeated, column, _ = layout(shape, self.states, self.dim)
-            found.setdefault(column, []).extend(Column(path, round, number) for number in np.ndindex(*repeated))
-        return found
+        return self._found[0]
 
     def __call__(self, readings: Mapping[Path, Reading], stream: Key, *args: Array) -> list[Array]:
         """The function's results where each site reads its columns of the stream."""
+        _, again = self._found
 
         def bits(path: Path, round: tuple[Array, ...], shape: tuple[int, ...]) -> Array:
             repeated, column, back = layout(shape, self.states, self.dim)
-            numbers, mask = readings[path]
+            numbers, mask = readings[again.get(path, path)]
             of_shape = jax.random.fold_in(stream, crc32(repr(column).encode()))  # no two shapes share bits
             keys = jax.vmap(partial(jax.random.fold_in, of_shape))(jnp.asarray(numbers)[round].reshape(-1))
             drawn = jax.vmap(lambda key: jax.random.bits(key, column, jnp.uint32))(keys)
@@ -133,35 +141,6 @@ def _table(entries: Mapping[tuple[int, ...], int]) -> np.ndarray:
     return table
 
 
-def _inner(equation: JaxprEqn) -> Jaxpr | None:
-    """The program inside an equation that draws, if there is one."""
-    parts = chain.from_iterable(p if isinstance(p, tuple | list) else (p,) for p in equation.params.values())
-    programs = (p.jaxpr if isinstance(p, ClosedJaxpr) else p for p in parts if isinstance(p, ClosedJaxpr | Jaxpr))
-    return next((p for p in programs if _draws(p)), None)
-
-
-def _draws(program: Jaxpr) -> bool:
-    return any(e.primitive is random_bits_p or _inner(e) is not None for e in program.eqns)
-
-
-def _executed(program: Jaxpr, path: Path = (), round: tuple[int, ...] = ()) -> Iterator[tuple]:
-    """Every draw in its turn: where, in which round, of which shape."""
-    for number, equation in enumerate(program.eqns):
-        here = (*path, number)
-        if equation.primitive is random_bits_p and equation.params["bit_width"] == 32:
-            yield here, round, equation.outvars[0].aval.shape
-        elif (inner := _inner(equation)) is None:
-            continue
-        elif equation.primitive is scan_p:
-            rounds = range(equation.params["length"])
-            for i in reversed(rounds) if equation.params["reverse"] else rounds:
-                yield from _executed(inner, here, (*round, i))
-        elif equation.primitive is jit_p:
-            yield from _executed(inner, here, round)
-        else:
-            raise NotImplementedError(f"draws inside {equation.primitive}")
-
-
 def _run(
     program: ClosedJaxpr, args: Sequence[Array], bits: Callable, path: Path, round: tuple[Array, ...]
 ) -> list[Array]:
@@ -176,7 +155,7 @@ def _run(
         here, given = (*path, number), [value(one) for one in equation.invars]
         if equation.primitive is random_bits_p:
             results = [bits(here, round, equation.outvars[0].aval.shape)]
-        elif _inner(equation) is None:
+        elif inner_that_draws(equation) is None:
             results = equation.primitive.bind(*given, **equation.primitive.get_bind_params(equation.params))
             results = results if equation.primitive.multiple_results else [results]
         elif equation.primitive is jit_p:

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from flowrl_kb import compose
-from flowrl_kb.certify import certificate, coupling, draws, laws, pairs, same_loss, stationarity, subject
+from flowrl_kb.certify import certificate, laws, pairs, stationarity, subject
 from flowrl_kb.certify.compare import LOOKS
 from flowrl_kb.certify.fingerprint import fill
 from flowrl_kb.certify.store import code_hash
@@ -18,10 +18,6 @@ from flowrl_kb.kb.verdicts import card_hash
 
 Rows = list[dict[str, Any]]
 knowledge = cache(load)
-
-
-JUDGES = (coupling, draws, same_loss)
-"""What certificates depend on beside what all verdicts depend on."""
 
 
 def _made_with(node: Node, *more: ModuleType) -> dict[str, str]:
@@ -35,14 +31,14 @@ def _fresh(stored: Rows, made: dict[str, str]) -> bool:
 
 def certificates_are_fresh(node: Node, stored: Rows) -> bool:
     """Whether the stored certificates of a method were made from its present card and code."""
-    return _fresh(stored, _made_with(node, *JUDGES))
+    return _fresh(stored, _made_with(node, *pairs.MATCHING))
 
 
 def certificates(id: str, stored: Rows) -> tuple[str, Rows, float]:
     """The certificates of a method, and the seconds that they took."""
     began, node = time.perf_counter(), knowledge().nodes[id]
     rows = certificate.certify(node, stored)
-    return id, [row | _made_with(node, *JUDGES) for row in rows], time.perf_counter() - began
+    return id, [row | _made_with(node, *pairs.MATCHING) for row in rows], time.perf_counter() - began
 
 
 def mutations_are_fresh(node: Node, stored: Rows) -> bool:
@@ -76,6 +72,11 @@ def for_pairs(id: str) -> None:
     method = compose.of_node(node, hyper=subject.laboratory_hyper(node))
     asked = [(slot, level) for slot in subject.slots(method) for level in pairs.LEVELS if pairs.asked(slot, level)]
     fill((subject.fingerprint(node, slot, pairs.LEVELS[level]) for slot, level in asked), LOOKS[0])
+
+
+def one_loss(row: dict[str, Any]) -> tuple[dict[str, Any]]:
+    """A pair whose updates are equal on average, compared draw by draw."""
+    return (pairs.draw_by_draw(knowledge(), row),)
 
 
 def law(id: str, force: bool) -> tuple[str, Rows]:

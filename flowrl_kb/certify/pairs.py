@@ -3,6 +3,7 @@
 Fingerprints are taken once for each node and slot, so that the cost grows with the number of methods; comparing two of
 them is arithmetic, and only pairs that look alike are grown further. Same-update is asked in scenarios where the
 previous policy differs from the current one and in others where it does not, same-update-at-old in the latter only.
+Those that are equal everywhere are then compared draw by draw (`same_loss`).
 """
 
 from __future__ import annotations
@@ -12,18 +13,21 @@ from itertools import combinations
 from typing import Any
 
 from flowrl_kb import compose
-from flowrl_kb.certify import subject
+from flowrl_kb.certify import coupling, draws, same_loss, sites, subject
 from flowrl_kb.certify.certificate import record
 from flowrl_kb.certify.compare import LOOKS, MARGIN
 from flowrl_kb.certify.fingerprint import fill
 from flowrl_kb.certify.numbers import decide
-from flowrl_kb.certify.store import judges, made_from
+from flowrl_kb.certify.same_loss import Both, Side
+from flowrl_kb.certify.store import judges, made_from, modules_hash
 from flowrl_kb.certify.subject import laboratory_hyper, slots
 from flowrl_kb.errors import UserError
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
 from flowrl_kb.parts.types import Method
 
+MATCHING = (coupling, draws, sites, same_loss)
+"""What says whether two updates are one draw by draw."""
 LEVELS = {"same-update": "drifted", "same-update-at-old": "at-old"}
 HOPELESS = 5 * MARGIN
 """An undecided pair whose residual is above this at the second look is not grown further.
@@ -59,11 +63,15 @@ def table(kb: KB, stored: Sequence[dict[str, Any]] = ()) -> Iterator[dict[str, A
             methods[node.id] = (node, compose.of_node(node, hyper=laboratory_hyper(node)))
         except UserError:
             continue  # a core whose parts are missing is listed by `open`
-    every_slot = sorted({slot for _, method in methods.values() for slot in slots(method)})
-    for slot in every_slot:
-        compared = [list(_compared(methods, slot, level, known)) for level in LEVELS if asked(slot, level)]
-        for rows in zip(*compared, strict=True):
-            yield from _standing(*rows)
+    for slot in sorted({slot for _, method in methods.values() for slot in slots(method)}):
+        having = {id: made for id, made in methods.items() if _has(made[1], slot)}
+        both = [(a, b) for a, b in combinations(having, 2) if comparable(having[a][1], having[b][1], slot)]
+        everywhere = [_matched(kb, row) for row in _compared(having, both, slot, "same-update", known)]
+        left = [pair for pair, row in zip(both, everywhere, strict=True) if row["level"] != "same-loss"]
+        left = left if asked(slot, "same-update-at-old") else []
+        at_old = dict(zip(left, _compared(having, left, slot, "same-update-at-old", known), strict=True))
+        for pair, row in zip(both, everywhere, strict=True):
+            yield from _standing(row, at_old.get(pair))
 
 
 def asked(slot: str, level: str) -> bool:
@@ -71,8 +79,10 @@ def asked(slot: str, level: str) -> bool:
     return slot != "acting" or level == "same-update"
 
 
-def _compared(methods: dict[str, tuple[Node, Method]], slot: str, level: str, known: dict) -> Iterator[dict[str, Any]]:
-    having = [id for id, (_, method) in methods.items() if _has(method, slot)]
+def _compared(
+    methods: dict[str, tuple[Node, Method]], both: list[tuple[str, str]], slot: str, level: str, known: dict
+) -> Iterator[dict[str, Any]]:
+    having = sorted({id for pair in both for id in pair})
     prints = {id: subject.fingerprint(methods[id][0], slot, LEVELS[level]) for id in having}
     rows = [
         {
@@ -82,8 +92,7 @@ def _compared(methods: dict[str, tuple[Node, Method]], slot: str, level: str, kn
             "level": level,
             "made_from": made_from(prints[a], prints[b], more=judges(methods[a][1].trains.get(slot))),
         }
-        for a, b in combinations(having, 2)
-        if comparable(methods[a][1], methods[b][1], slot)
+        for a, b in both
     ]
     new = {id for row in rows if _key(row) not in known for id in (row["a"], row["b"])}
     fill((prints[id] for id in having if id in new), LOOKS[0])
@@ -93,6 +102,26 @@ def _compared(methods: dict[str, tuple[Node, Method]], slot: str, level: str, kn
             result = decide(prints[a], prints[b], LOOKS, subject.rows(methods[a][1], slot), HOPELESS)
             same = {**row, **record(result, methods[a][1], slot), "assumptions": []}
         yield same
+
+
+def draw_by_draw(kb: KB, row: dict[str, Any]) -> dict[str, Any]:
+    """A pair with equal updates as the same loss, if its random numbers can be matched; else as it is."""
+    nodes = (kb.nodes[row[name]] for name in ("a", "b"))
+    sides = (Side(compose.of_node(node, hyper=laboratory_hyper(node)), subject.setting(node)) for node in nodes)
+    shown = Both(*sides, row["slot"], subject.SCENES["drifted"](2)).row()
+    named = {name: row[name] for name in ("a", "b", "slot", "made_from")}
+    tried = {"matched_by": modules_hash(*MATCHING)}
+    return {**named, **shown, "variance_ratio": 1.0, "assumptions": [], **tried} if shown else {**row, **tried}
+
+
+def may_be_one_loss(row: dict[str, Any]) -> bool:
+    """Whether a pair is equal on average at every policy, and nobody has asked whether it is so draw by draw."""
+    asked = row.get("matched_by") == modules_hash(*MATCHING)
+    return row["verdict"] == "equal" and row["level"] in ("same-update", "same-loss") and not asked
+
+
+def _matched(kb: KB, row: dict[str, Any]) -> dict[str, Any]:
+    return draw_by_draw(kb, row) if may_be_one_loss(row) else row
 
 
 def _standing(everywhere: dict[str, Any], at_old: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -107,4 +136,5 @@ def _standing(everywhere: dict[str, Any], at_old: dict[str, Any] | None = None) 
 
 
 def _key(row: dict[str, Any]) -> tuple:
-    return (row["a"], row["b"], row["slot"], row["level"], row["made_from"])
+    level = "same-update" if row["level"] == "same-loss" else row["level"]
+    return (row["a"], row["b"], row["slot"], level, row["made_from"])

@@ -1,4 +1,4 @@
-"""Same loss: is the published update the composed one, draw by draw?
+"""Same loss: are two updates one, draw by draw? Asked of a published loss and its cell, and of two published losses.
 
 Stronger than a comparison of averages, and free of sampling error: see `coupling`.
 """
@@ -6,61 +6,71 @@ Stronger than a comparison of averages, and free of sampling error: see `couplin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from flowrl_kb.certify import coupling, presentation
 from flowrl_kb.certify.coupling import Coupled
-from flowrl_kb.certify.draws import Drawing, Path, Reading, traced
+from flowrl_kb.certify.draws import Drawing, Reading, traced
 from flowrl_kb.certify.features import block_name
 from flowrl_kb.certify.fingerprint import BATCH, at_batch, by_block, executed, origin
 from flowrl_kb.certify.laboratory import Scenario
 from flowrl_kb.certify.presentation import Setting
 from flowrl_kb.certify.program import OPTIONS
+from flowrl_kb.certify.sites import Path
 from flowrl_kb.parts.types import Array, Batch, Key, Method
 
 WRONG = "other laws at states of other rows"
 """The wrong presentation of the second update: each law in the place of the next, and states moved by a row."""
 
 
+class Side(NamedTuple):
+    """A method and how the laboratory presents it."""
+
+    method: Method
+    setting: Setting
+
+
 class Both:
     """The updates of one slot of two methods, in one program whose random numbers can be matched.
 
-    Arguments: `scenes` are stacked scenarios; `setting` presents both methods.
+    Arguments: `scenes` are stacked scenarios.
     """
 
-    def __init__(self, first: Method, second: Method, slot: str, setting: Setting, scenes: Scenario):
-        self._slot, self._setting, self._scenes = slot, setting, scenes
-        self._kind = slot if slot == "acting" else first.trains[slot]
-        self._methods = (first, second)
+    def __init__(self, first: Side, second: Side, slot: str, scenes: Scenario):
+        self._sides, self._slot, self._scenes = (first, second), slot, scenes
+        self._kind = slot if slot == "acting" else first.method.trains[slot]
 
     @cached_property
     def _drawings(self) -> tuple[Drawing, Drawing]:
-        scene = jax.tree.map(lambda a: a[0], self._scenes)
-        key = jax.random.key(0)
-        batch = jax.eval_shape(lambda: presentation.batch(self._setting, scene, key, BATCH))
-        sizes = {"states": BATCH, "dim": self._setting.dim}
-        theta = () if self._slot == "acting" else (origin(self._kind, self._setting.dim),)
-        return tuple(traced(self._value(m), *theta, scene, batch, key, **sizes) for m in self._methods)
+        first, second = (self._traced(side) for side in self._sides)
+        return first, second
 
-    def _value(self, method: Method):
+    def _traced(self, side: Side) -> Drawing:
+        scene, key = jax.tree.map(lambda a: a[0], self._scenes), jax.random.key(0)
+        batch = jax.eval_shape(lambda: presentation.batch(side.setting, scene, key, BATCH))
+        given = (scene, batch, key) if self._slot == "acting" else (self._origin(side), scene, batch, key)
+        return traced(self._value(side), *given, states=BATCH, dim=side.setting.dim)
+
+    def _value(self, side: Side) -> Callable:
         if self._slot == "acting":
-            return lambda scene, batch, key: executed(method, self._setting, scene, batch, key)
-        loss = method.losses[self._slot]
-        return lambda theta, scene, batch, key: at_batch(loss, self._slot, self._setting, scene)(theta, batch, key)
+            return partial(executed, side.method, side.setting)
+        loss = side.method.losses[self._slot]
+        return lambda theta, scene, *given: at_batch(loss, self._slot, side.setting, scene)(theta, *given)
 
-    def _update(self, drawing: Drawing, read: Mapping[Path, Reading], stream: Key, scene: Scenario, batch: Batch):
+    def _origin(self, side: Side) -> Array:
+        return origin(self._kind, side.setting.dim)
+
+    def _update(self, i: int, read: Mapping[Path, Reading], stream: Key, scene: Scenario, batch: Batch) -> Array:
         def value(*theta: Array) -> Array:
-            return drawing(read, stream, *jax.tree.leaves((*theta, scene, batch, stream)))[0]
+            return self._drawings[i](read, stream, *jax.tree.leaves((*theta, scene, batch, stream)))[0]
 
-        if self._slot == "acting":
-            return value()
-        return by_block(jax.grad(value)(origin(self._kind, self._setting.dim)))
+        return value() if self._slot == "acting" else by_block(jax.grad(value)(self._origin(self._sides[i])))
 
     @cached_property
     def _lowered(self) -> jax.stages.Lowered:
@@ -68,14 +78,10 @@ class Both:
             k_batch, stream = jax.random.split(key)
 
             def at(scene: Scenario) -> tuple[Array, Array]:
-                batch = presentation.batch(self._setting, scene, k_batch, BATCH)
+                first, second = (presentation.batch(side.setting, scene, k_batch, BATCH) for side in self._sides)
                 other = scene._replace(laws=jax.tree.map(lambda a: jnp.roll(a, wrong, axis=0), scene.laws))
-                moved = batch._replace(s=jnp.roll(batch.s, wrong, axis=0))
-                first, second = self._drawings
-                return (
-                    self._update(first, ours, stream, scene, batch),
-                    self._update(second, theirs, stream, other, moved),
-                )
+                moved = second._replace(s=jnp.roll(second.s, wrong, axis=0))
+                return self._update(0, ours, stream, scene, first), self._update(1, theirs, stream, other, moved)
 
             return jax.vmap(at)(jax.tree.map(jnp.asarray, self._scenes))
 
@@ -92,7 +98,10 @@ class Both:
 
         `same-loss` for one update draw by draw; `same-update` where the second draws anew for each of its terms.
         """
-        program = self._lowered.compile(compiler_options=OPTIONS)
+        try:
+            program = self._lowered.compile(compiler_options=OPTIONS)
+        except NotImplementedError:  # draws where they cannot be matched
+            return None
         for level, shown in (("same-loss", coupling.coupled), ("same-update", coupling.in_terms)):
             if found := shown(program, *self._drawings):
                 return {"level": level, **self._recorded(*found)}

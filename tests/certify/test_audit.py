@@ -311,14 +311,15 @@ def audited(name, **options):
 @pytest.mark.slow
 def test_a_disguised_sdac_is_recognised():
     report = audited("my_sdac.py")
-    assert report.levels["same-update"][0] == "sdac"
+    assert report.levels["same-update"][0] == report.levels["same-loss"][0] == "sdac"
+    assert "the same loss: with the same random draws" in str(report)
     assert "novel" not in str(report) and json.loads(report.json())["matches"][0]["name"] == "sdac"
 
 
 @pytest.mark.slow
 def test_a_flipped_sign_of_q_is_named():
     report = audited("my_broken.py")
-    assert not report.levels["same-update"] and "sign of Q" in report.convention
+    assert not report.levels["same-update"] and not report.levels["same-loss"] and "sign of Q" in report.convention
     assert report.matches[0]["name"] == "qsm"
 
 
@@ -343,4 +344,4 @@ def test_the_published_loss_itself_is_its_own_match():
     def loss(models, batch, key, *, temperature, candidates):
         return sdac.actor_loss(models, batch, key, temperature=temperature, candidates=candidates)
 
-    assert flowrl_kb.audit(loss).levels["same-update"][0] == "sdac"
+    assert flowrl_kb.audit(loss).levels["same-loss"][0] == "sdac"

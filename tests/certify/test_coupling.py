@@ -8,7 +8,7 @@ import pytest
 from flowrl_kb import compose
 from flowrl_kb.certify import coupling, subject
 from flowrl_kb.certify.draws import traced
-from flowrl_kb.certify.same_loss import Both
+from flowrl_kb.certify.same_loss import Both, Side
 from flowrl_kb.kb.load import load
 
 KB = load()
@@ -124,7 +124,8 @@ def both(name, slot, change=None, factor=1.0):
     published = compose.of_node(node, hyper=hyper)
     changed = {**hyper, "temperature": factor * hyper["temperature"]} if factor != 1.0 else hyper
     composed = compose.compose(name, {**node.coordinates, **(change or {})}, changed)
-    return Both(published, composed, slot, subject.setting(node), subject.SCENES["drifted"](2))
+    sides = (Side(method, subject.setting(node)) for method in (published, composed))
+    return Both(*sides, slot, subject.SCENES["drifted"](2))
 
 
 def test_a_published_loss_is_its_cell_and_no_other():

@@ -86,6 +86,29 @@ def test_draws_that_a_result_does_not_need_are_no_columns():
     assert list(made.columns) == [(STATES, DIM)]
 
 
+def test_draws_with_one_key_are_one():
+    def twice(key):
+        a, b = jax.random.split(key)
+        first = jax.random.normal(a, (STATES,))
+        c, _ = jax.random.split(key)
+        again = jax.jit(lambda k: jax.random.normal(k, (STATES,)))(c)
+        return jnp.stack([first, again, jax.random.normal(b, (STATES,))])
+
+    made = drawing(twice)
+    x = read(made)
+    assert len(made.columns[STATES,]) == 2
+    assert np.array_equal(x[0], x[1]) and not np.array_equal(x[0], x[2])
+
+
+def test_one_key_in_every_round_of_a_loop_is_drawn_from_once_a_round():
+    def rounds(key):
+        twice = lambda k: (jax.random.normal(k, (STATES,)), jax.random.normal(k, (STATES,)))  # noqa: E731
+        return jnp.stack(jax.lax.map(twice, jax.random.split(key, 3)))
+
+    x = read(drawing(rounds))
+    assert np.array_equal(x[0], x[1]) and not np.array_equal(x[0, 0], x[0, 1])
+
+
 def test_gradients_go_through_and_other_equations_are_left_alone():
     def function(theta, key):
         return jnp.sum(jax.nn.softplus(theta * jax.random.normal(key, (STATES,))))

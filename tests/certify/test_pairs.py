@@ -2,7 +2,10 @@
 
 import pytest
 
-from flowrl_kb.certify.pairs import _standing
+from flowrl_kb.certify.pairs import _standing, draw_by_draw, may_be_one_loss
+from flowrl_kb.kb.load import load
+
+KB = load()
 
 
 def row(level, verdict):
@@ -26,3 +29,21 @@ def test_equal_updates_are_equal_at_the_previous_policy_too(drifted, at_old, sto
 
 def test_acting_is_asked_once():
     assert _standing(row("same-update", "equal")) == [row("same-update", "equal")]
+
+
+def found(a, b, slot):
+    return draw_by_draw(KB, {**row("same-update", "equal"), "a": a, "b": b, "slot": slot, "made_from": "programs"})
+
+
+def test_one_loss_of_two_methods_is_told_from_one_average():
+    """The clones of two methods that name them differently, and a pair that is not even equal on average."""
+    same = found("cgql", "ifql", "actor")
+    assert same["level"] == "same-loss" and same["worst_residual"] < same["margin"] <= same["control"]["worst_residual"]
+    assert not may_be_one_loss(same)
+    apart = found("idql", "qsm", "actor")
+    assert apart["level"] == "same-update" and not may_be_one_loss(apart)
+
+
+@pytest.mark.parametrize("changed", [{"verdict": "different"}, {"level": "same-update-at-old"}])
+def test_only_what_is_equal_everywhere_is_asked(changed):
+    assert may_be_one_loss(row("same-update", "equal")) and not may_be_one_loss(row("same-update", "equal") | changed)

@@ -3,6 +3,7 @@
 import pytest
 
 from flowrl_kb.certify import certificate, compare, subject
+from flowrl_kb.certify.same_loss import Both
 from flowrl_kb.kb.load import load
 
 KB = load()
@@ -16,8 +17,9 @@ def unmeasured(monkeypatch):
     def measured(*_, **__):
         raise AssertionError("measured again")
 
-    for name in ("decide", "_shown", "_averaged"):
+    for name in ("decide", "_averaged"):
         monkeypatch.setattr(certificate, name, measured)
+    monkeypatch.setattr(Both, "row", measured)
     monkeypatch.setattr(certificate, "fill", lambda prints, n: [measured() for _ in prints])
 
 
@@ -25,7 +27,7 @@ def unmeasured(monkeypatch):
 def stored():
     """Rows that say `equal` of the programs as they are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(certificate, "_shown", lambda both: {"verdict": "equal"})
+        patch.setattr(Both, "row", lambda self: {"verdict": "equal"})
         return certificate.certify(NODE)
 
 

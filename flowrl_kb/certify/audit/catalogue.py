@@ -14,6 +14,7 @@ from flowrl_kb.errors import UserError
 from flowrl_kb.kb.cells import constraints, violations
 from flowrl_kb.kb.load import KB
 from flowrl_kb.kb.nodes import Node
+from flowrl_kb.parts.types import Method
 
 PLAIN = {
     "path": "vp",
@@ -49,6 +50,11 @@ class Entry(NamedTuple):
     @property
     def name(self) -> str:
         return self.node.id if self.node else self.near
+
+    def method(self) -> Method:
+        if self.node:
+            return compose.of_node(self.node, hyper=self.hyper)
+        return compose.compose("cell", self.cell, self.hyper)
 
     def fingerprint(self, scenes: str = "drifted") -> Fingerprint:
         if self.node:

@@ -13,15 +13,17 @@ from flowrl_kb.certify.audit import atlas
 from flowrl_kb.certify.audit.adapt import CONVENTIONS, Bound, Convention, bind, guarded, inspect_loss
 from flowrl_kb.certify.audit.atlas import Compact
 from flowrl_kb.certify.audit.catalogue import Entry, cells, methods, point
-from flowrl_kb.certify.audit.match import Match, best
+from flowrl_kb.certify.audit.match import SCALE, Match, best
 from flowrl_kb.certify.audit.names import KINDS, OF_PREVIOUS
 from flowrl_kb.certify.audit.report import Report, assemble
 from flowrl_kb.certify.features import shape
 from flowrl_kb.certify.fingerprint import Fingerprint, gradient
 from flowrl_kb.certify.presentation import Setting
 from flowrl_kb.certify.program import Program
+from flowrl_kb.certify.same_loss import Both, Side
 from flowrl_kb.errors import UserError, unknown
 from flowrl_kb.kb.load import KB, load
+from flowrl_kb.parts.types import Method
 
 LOOKS = (256, 1024)
 PROMISING = 0.15
@@ -34,11 +36,12 @@ PATHS, DATA = ("vp", "ve", "linear"), ("behaviour", "previous")
 
 
 class Found(NamedTuple):
-    """One candidate at one level, and how it compares."""
+    """One candidate at one level, and how it compares: on average, and draw by draw where the two are one loss."""
 
     entry: Entry
     level: str
     match: Match
+    same_loss: dict[str, Any] | None = None
 
 
 class Held(NamedTuple):
@@ -101,6 +104,7 @@ def audit(
         wrong = search(bound, user_fingerprint(bound, turned, setting, "drifted"), held, rows, looks, "same-update")
         if any(one.match.verdict == "equal" for one in wrong):
             way, found, at_old = turned, wrong, []
+    found = draw_by_draw(bound, way, setting, found, say)
     return assemble(kb, bound, setting, way, held, found, held_old, at_old, point)
 
 
@@ -169,6 +173,27 @@ def search(bound: Bound, user: Fingerprint, held: Held, rows: int, looks: Iterab
         if not any(promising(f.match) for f in found if any(f.entry is one.entry for one in finalists)):
             break
     return sorted(found, key=order)
+
+
+def draw_by_draw(
+    bound: Bound, way: Convention, setting: Setting, found: list[Found], say: Callable[[str], None]
+) -> list[Found]:
+    """The best of the equal updates as the same loss, where random numbers can be matched."""
+    user = Side(Method(bound.name, {"actor": setting.policy}, {"actor": bound.loss(way)}, no_action), setting)
+    equal = [one for one in found if one.match.verdict == "equal" and one.match.transformation == SCALE][:FINALISTS]
+    if equal:
+        say("it matches on average; now draw by draw")
+    for one in equal:
+        other = Side(one.entry.method(), subject.setting(one.entry.cell))
+        row = Both(user, other, "actor", subject.SCENES["drifted"](setting.dim)).row()
+        if row and row["level"] == "same-loss":
+            found = [f._replace(same_loss=row) if f is one else f for f in found]
+    return found
+
+
+def no_action(*_: Any) -> Any:
+    """A loss alone has no acting rule."""
+    raise NotImplementedError
 
 
 def scenes_of(level: str) -> str:

@@ -55,9 +55,11 @@ def assemble(kb: KB, bound, setting, way, held, found, held_old, at_old, point) 
     """Collect the comparisons of both levels; arguments as in `core.audit`."""
     rows = [describe(kb, one, setting, bound) for one in found] + [describe(kb, one, setting, bound) for one in at_old]
     equal = [row for row in rows if row["verdict"] == "equal"]
-    levels = {level: [] for level in ("same-update", WEIGHTED, "same-update-at-old", WRONG)}
+    levels = {level: [] for level in ("same-loss", "same-update", WEIGHTED, "same-update-at-old", WRONG)}
     for row in equal:
         levels[WRONG if row["opposite"] or way.flip_q else row["level"]].append(row["name"])
+        if row["same_loss"] and not way.flip_q:
+            levels["same-loss"].append(row["name"])
     matched = [one.entry for one in (*found, *at_old) if one.match.verdict == "equal"]
     shown = equal[:SHOWN] or [row for row in rows if row["level"] != "same-update-at-old"][:SHOWN]
     methods, cells = counts(kb, held.compared, point)
@@ -122,6 +124,7 @@ def describe(kb: KB, one, setting, bound) -> dict[str, Any]:
         "variance_ratio": round(match.variance_ratio, 3),
         "replicates": match.replicates,
         "other_hyperparameters": other,
+        "same_loss": one.same_loss,
     }
 
 
@@ -176,6 +179,9 @@ def lines(report: Report) -> list[str]:
             f"residual {row['residual']:.3f}{bound} ({row['where']}); variance ratio {row['variance_ratio']:.3g}; "
             f"{row['replicates']} replicates"
         )
+        if row["same_loss"]:
+            apart = row["same_loss"]["worst_residual"]
+            out.append(f"    the same loss: with the same random draws the two updates differ by {apart:.0e}")
         if row["kind"] == "cell" and row["verdict"] == "equal":
             out.append("    cell " + ",".join(f"{axis}={value}" for axis, value in row["cell"].items()))
         if row["opposite"] and row["verdict"] == "equal":
