@@ -83,7 +83,7 @@ def list_(json: Json = False) -> None:
 @app.command(rich_help_panel=READ)
 def show(id: str, json: Json = False) -> None:
     """Show a method or variant (`sdac`, `dql:core`) on one screen; also a rule or a projection by its id."""
-    from flowrl_kb.kb import show, terminal
+    from flowrl_kb.kb import one_screen, show, terminal
 
     kb = _kb()
     if id in kb.rules:
@@ -92,7 +92,7 @@ def show(id: str, json: Json = False) -> None:
         terminal.emit(show.placements(kb, id)) if json else show.projection(kb, id)
     else:
         node = kb.resolve(id, (*kb.rules, *kb.projections))
-        terminal.emit({**show.record(kb, node), "card": node.card}) if json else show.method(kb, node)
+        terminal.emit({**one_screen.record(kb, node), "card": node.card}) if json else one_screen.method(kb, node)
 
 
 @app.command(rich_help_panel=READ)

@@ -3,10 +3,14 @@
 import json
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 
 import pytest
 
 from flowrl_kb import cli
+from flowrl_kb.kb import one_screen
+from flowrl_kb.kb.load import load
 
 READ = [
     ["--help"],
@@ -181,3 +185,16 @@ def test_a_cell_is_not_certified_against_itself(call):
     assert code == 2 and err.strip() == (
         "qsm:maxentdp: found no losses of its own, so that there is nothing to compare its cell with"
     )
+
+
+def test_every_method_fits_on_one_screen_and_says_how_to_run_it():
+    """Forty lines of a hundred characters: what it is, what it equals, what is new in it, and how to run it."""
+    kb = load()
+    for node in kb.nodes.values():
+        with redirect_stdout(StringIO()) as out:
+            one_screen.method(kb, node)
+        lines = out.getvalue().splitlines()
+        assert sum(-(-max(len(line), 1) // 100) for line in lines) <= 40, node.id
+        assert lines[-1].startswith("run: ") and any(line.startswith(("new", "in the cell of")) for line in lines), (
+            node.id
+        )

@@ -31,6 +31,9 @@ SUPPORT, SUPPORT_BATCH = 8, 64
 """Fresh policy actions for each state, and batch size, where every one of them is a whole chain."""
 CHAINS = {"hidden": (64, 64)}
 """Further changes for methods that run many chains in each update."""
+FEW_STATES = {**CHAINS, "batch": 64, "rollout": 256}
+"""Changes for methods that value many states behind each one, or carry adjoints back along chains that are drawn for
+every round: at the sizes of the others each of them took over a quarter of an hour."""
 ALONG_CHAINS = ("backprop", "adjoint")
 CHAIN_STEPS, ROUND_STEPS = 2000, 1000
 """Updates of methods that carry gradients back along chains; those of a round of learning from the previous policy."""
@@ -59,6 +62,14 @@ def renewing(made: Settings) -> bool:
     return made.coordinates["source"] in ("previous", "mixture") and made.coordinates["setting"] != "on-policy"
 
 
+def costly(made: Settings) -> bool:
+    """Whether one state of an update costs many evaluations of networks."""
+    at = made.coordinates
+    values_steps = at["intermediate-value"] == "path-value" and at["space"] == "path"
+    fresh_adjoints = at["intermediate-value"] == "adjoint" and at["setting"] == "on-policy"
+    return values_steps or fresh_adjoints or at["sampler"] == "coupled-euler"
+
+
 def updates(made: Settings) -> int:
     """How many updates a method is given."""
     if made.coordinates["setting"] == "on-policy":
@@ -79,6 +90,8 @@ def prepare(kb: KB, node: Node) -> Settings:
     if made.coordinates["direction"] == "forward" and hyper.get("candidates", 0) > SUPPORT:
         hyper["candidates"] = SUPPORT
         training["batch"] = SUPPORT_BATCH
+    if costly(made):
+        training |= FEW_STATES
     if renewing(made):
         # The target stands still within a round, so that the rate of a fixed target is safe.
         training |= {**CHAINS, "old_every": ROUND_STEPS, "learning_rate": settings.BANDIT["learning_rate"]}

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from flowrl_kb.kb import show
+from flowrl_kb.kb import one_screen
 from flowrl_kb.kb.code import published
 from flowrl_kb.kb.findings import findings
 from flowrl_kb.kb.load import load
@@ -30,7 +30,7 @@ def test_nothing_waits_for_them():
 
 def test_queries_find_them_and_show_says_why(capsys):
     assert KB.query("role=boundary & route=pathwise").satisfies == ("td7",)
-    show.method(KB, KB.nodes["td7"])
+    one_screen.method(KB, KB.nodes["td7"])
     out = capsys.readouterr().out
     assert "at the boundary of the map:" in out and "no losses of its own" in out
 
