@@ -11,6 +11,7 @@ from flowrl_kb import compose
 from flowrl_kb.certify import certificate, laws, pairs, stationarity, subject
 from flowrl_kb.certify.compare import LOOKS
 from flowrl_kb.certify.fingerprint import fill
+from flowrl_kb.certify.resting import predictions
 from flowrl_kb.certify.store import code_hash
 from flowrl_kb.kb.load import load
 from flowrl_kb.kb.nodes import Node
@@ -56,7 +57,8 @@ def mutations(id: str, stored: Rows) -> tuple[str, Rows, float]:
 
 def rest_is_fresh(node: Node, stored: Rows) -> bool:
     """The same of what is stored of its objects at rest."""
-    return _fresh(stored, _made_with(node, *stationarity.ORACLES, stationarity))
+    made = _made_with(node, *stationarity.ORACLES, stationarity)
+    return _fresh(stored, made) if stored else not predictions(node)
 
 
 def at_rest(id: str, stored: Rows) -> tuple[str, Rows]:

@@ -4,7 +4,6 @@ import pytest
 
 from flowrl_kb.certify import coupling, identities, measure, store
 from flowrl_kb.certify.compare import MARGIN, WIDE
-from flowrl_kb.certify.resting import predictions
 from flowrl_kb.kb.load import load
 
 KB = load()
@@ -44,7 +43,7 @@ def test_no_verdict_of_a_method_is_stale(name):
     of = lambda what: [row for row in DATA[what] if row["method"] == name]  # noqa: E731
     assert measure.certificates_are_fresh(node, of("certificates")), "stale: run flowrl-kb certify --write"
     assert measure.mutations_are_fresh(node, of("mutations")), "stale: run flowrl-kb certify --deep --write"
-    assert measure.rest_is_fresh(node, of("stationarity")) or not predictions(node), "stale, as the mutations"
+    assert measure.rest_is_fresh(node, of("stationarity")), "stale, as the mutations"
 
 
 @pytest.mark.parametrize("name", CERTIFIED)
