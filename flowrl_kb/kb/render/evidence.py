@@ -104,7 +104,7 @@ def certificates(kb: KB, card: Card) -> str:
 def _control(control: dict | None) -> str:
     if not control:
         return "not recorded"
-    return ", ".join(f"{key} {figure(value) if isinstance(value, float) else value}" for key, value in control.items())
+    return f"{control['what']}: {control['verdict']}, {figure(control['worst_residual'])}"
 
 
 def relations(kb: KB, node: Node) -> str:
