@@ -196,10 +196,11 @@ def _one_loss(data: dict[str, Any], row: dict[str, Any]) -> list[str]:
 
 
 def _pairs_hash(kb: KB) -> str:
+    from flowrl_kb.certify.pairs import MATCHING
     from flowrl_kb.certify.store import code_hash
 
     cards = "".join(card_hash(kb.cards[id])[:4] for id in sorted(kb.cards))
-    return code_hash(*sorted(node.id for node in executable(kb))) + cards
+    return code_hash(*sorted(node.id for node in executable(kb)), more=MATCHING) + cards
 
 
 def _pairs(kb: KB, data: dict[str, Any]) -> None:

@@ -146,37 +146,44 @@ def in_terms(update: Update, first: Drawing, second: Drawing) -> tuple[Coupled, 
     """The agreement of averages where the second update is a sum of terms that draw anew what the first draws once.
 
     If v(x_1, ..., x_n) is a sum of functions of one x_i each, its average over independent x_i is that of v(x, ..., x),
-    which is compared with u(x) draw by draw. A sum has v(x, ..., x) + (n - 1) v(y, ..., y) = sum_i v(y, .., x, .., y),
-    x in the place of i, for all x and y, which is tested as well.
+    which is compared with u(x) draw by draw. It is such a sum if and only if v(x_1, ..., x_n) + (n - 1) v(y, ..., y) =
+    sum_i v(y, .., x_i, .., y) for all x_i and y, which is tested at the same streams.
     """
     keys = jax.random.split(jax.random.key(0), STREAMS)
     ours = readings(first.columns)
     for n, read in islice(_ties(first, second), TRIED):
-        together = read(frozenset())
+        together = read([0] * n)
         if _agreement(update, (ours, together), keys[:1]).residual < MARGIN:
             result, control = (_agreement(update, (ours, together), keys, wrong) for wrong in (0, 1))
-            apart = frozenset(range(n))
-            values = lambda read: np.stack([update(ours, read, key, 0)[1] for key in keys])  # noqa: B023, E731
-            mixed = sum(values(read(apart - {i})) for i in range(n))
-            sum_of_terms = difference(values(together) + (n - 1.0) * values(read(apart)), mixed)
-            worst = result._replace(residual=max(result.residual, sum_of_terms.residual))
+            apart = _apart_from_a_sum(lambda *where: np.stack([update(ours, read(where), k, 0)[1] for k in keys]), n)  # noqa: B023
+            worst = result._replace(residual=max(result.residual, apart))
             if worst.residual < MARGIN <= control.residual:
                 return worst, control
     return None
 
 
-def _ties(first: Drawing, second: Drawing) -> Iterator[tuple[int, Callable[[frozenset[int]], Readings]]]:
-    """How often the second function draws anew, and its readings where the given copies read what nobody else reads."""
+def _apart_from_a_sum(v: Callable[..., np.ndarray], n: int) -> float:
+    """How far v is from a sum of functions of one argument each; its arguments say which columns a copy reads."""
+    y, x = [1] * n, range(2, n + 2)
+    one_by_one = sum(v(*y[:i], x[i], *y[i + 1 :]) for i in range(n))
+    return difference(v(*x) + (n - 1.0) * v(*y), one_by_one).residual
+
+
+def _ties(first: Drawing, second: Drawing) -> Iterator[tuple[int, Callable[[Sequence[int]], Readings]]]:
+    """How often the second function draws anew, and its readings where copy i reads the columns number `where[i]`.
+
+    Number 0 are those of the first function; the columns of other numbers are read by nobody else.
+    """
     counts = {shape: len(columns) for shape, columns in first.columns.items()}
+    every = [column for columns in second.columns.values() for column in columns]
     for n, tie in _copies(counts, second.columns):
         once = {shape: [c for c in columns if tie.get(c, (c, 0))[0] == c] for shape, columns in second.columns.items()}
         for moved in _moved(once):
             place = {column: i for columns in moved.values() for i, column in enumerate(columns)}
-            every = [column for columns in second.columns.values() for column in columns]
 
-            def read(apart: frozenset[int], tie=tie, place=place, every=every) -> Readings:
-                copies = {c: tie.get(c, (c, None)) for c in every}
-                return read_at({c: place[of] + FRESH * (copy in apart) for c, (of, copy) in copies.items()})
+            def read(where: Sequence[int], tie=tie, place=place) -> Readings:
+                at = {c: (place[tie[c][0]] + FRESH * where[tie[c][1]] if c in tie else place[c]) for c in every}
+                return read_at(at)
 
             yield n, read
 

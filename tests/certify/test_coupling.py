@@ -106,9 +106,42 @@ def test_terms_that_draw_anew_have_one_average():
     assert result.residual < coupling.MARGIN <= control.residual
 
 
+def squared(scale, key):
+    """What the product of two draws is where both are the same."""
+    x = scale * jax.random.normal(key, SHAPE)
+    return jnp.mean(jnp.stack([x**2 + jnp.sin(x), x**3 + x]), axis=(1, 2))
+
+
 def test_a_product_of_two_draws_is_no_sum_of_terms():
-    on_the_diagonal = lambda scale, key: product(scale, key)  # noqa: E731
-    assert found(once, on_the_diagonal, coupling.in_terms) is None
+    assert found(squared, product, coupling.in_terms) is None
+
+
+def of_three(key):
+    """One of three numbers for each state, as weights, and a key for noises."""
+    k_pick, k_noise = jax.random.split(key)
+    return jax.nn.one_hot(jnp.int32(3.0 * jax.random.uniform(k_pick, (STATES,))), 3, axis=0)[..., None], k_noise
+
+
+def one_noise(scale, key):
+    weight, k = of_three(key)
+    x = scale * jax.random.normal(k, SHAPE) * (1.0 + jnp.argmax(weight, axis=0))
+    return jnp.mean(jnp.stack([x**2, jnp.sin(x)]), axis=(1, 2))
+
+
+def three_noises(scale, key, of=lambda x: x):
+    weight, k = of_three(key)
+    x = scale * of(jax.random.normal(k, (3, *SHAPE))) * jnp.arange(1.0, 4.0)[:, None, None]
+    return jnp.mean(jnp.sum(weight * jnp.stack([x**2, jnp.sin(x)]), axis=1), axis=(1, 2))
+
+
+def test_a_noise_for_each_of_three_of_which_one_counts_has_the_average_of_one_noise():
+    result, control = found(one_noise, three_noises, coupling.in_terms)
+    assert result.residual < coupling.MARGIN <= control.residual
+
+
+def test_one_that_reads_the_noise_of_its_neighbour_has_not():
+    mixed = lambda scale, key: three_noises(scale, key, lambda x: 0.5 * (x + jnp.roll(x, 1, axis=0)))  # noqa: E731
+    assert found(one_noise, mixed, coupling.in_terms) is None
 
 
 def test_updates_that_are_not_finite_or_vanish_agree_with_nothing():
