@@ -22,7 +22,7 @@ def certify(
         typer.Option(
             "--deep",
             help="Also change every coordinate in turn, put objects where they should rest and, when no id is given, "
-            "compare all pairs of updates (hours where nothing is stored).",
+            "compare all pairs of updates (much longer where nothing is stored).",
         ),
     ] = False,
     laws: Annotated[bool, typer.Option("--laws", help="Train on three bandits and measure the reached laws.")] = False,

@@ -79,10 +79,13 @@ class Drawing:
     def _found(self) -> tuple[dict[tuple[int, ...], list[Column]], dict[Path, Path]]:
         """Columns by their shape in the order of execution; sites that draw with the key of an earlier one."""
         columns: dict[tuple[int, ...], list[Column]] = {}
-        first: dict[tuple, Path] = {}
+        first: dict[tuple, tuple[Path, tuple[int, ...]]] = {}
         again: dict[Path, Path] = {}
         for path, round, shape, key in executed(self.program.jaxpr):
-            if (earlier := first.setdefault((key, shape, round), path)) != path:
+            earlier, as_shape = first.setdefault((key, round), (path, shape))
+            if as_shape != shape:  # they share bits, which columns of two shapes do not
+                raise NotImplementedError("one key drawn from in two shapes")
+            if earlier != path:
                 again[path] = earlier
                 continue
             repeated, column, _ = layout(shape, self.states, self.dim)
@@ -93,7 +96,8 @@ class Drawing:
     def columns(self) -> dict[tuple[int, ...], list[Column]]:
         """The columns that are read, by their shape, in the order of execution.
 
-        Errors: NotImplementedError for draws under a condition or in a loop of unknown length.
+        Errors: NotImplementedError for draws under a condition, in a loop of unknown length, or in two shapes from
+        one key.
         """
         return self._found[0]
 

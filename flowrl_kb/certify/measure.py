@@ -73,7 +73,8 @@ def for_pairs(id: str) -> None:
     node = knowledge().nodes[id]
     method = compose.of_node(node, hyper=subject.laboratory_hyper(node))
     asked = [(slot, level) for slot in subject.slots(method) for level in pairs.LEVELS if pairs.asked(slot, level)]
-    fill((subject.fingerprint(node, slot, pairs.LEVELS[level]) for slot, level in asked), LOOKS[0])
+    # A list, because making them parses modules, which two threads must not do at once (CPython 3.11).
+    fill([subject.fingerprint(node, slot, pairs.LEVELS[level]) for slot, level in asked], LOOKS[0])
 
 
 def one_loss(row: dict[str, Any]) -> tuple[dict[str, Any]]:

@@ -81,14 +81,17 @@ def _grouped(links: Iterable[Link]) -> Grouped:
     best: dict[tuple[str, str], Link] = {}
     for link in links:
         if link.kind in KNOWN:
-            rank = lambda one: (LEVELS.index(one.level), list(KNOWN).index(one.kind))  # noqa: E731
-            best[link.slot, link.b] = min(best.get((link.slot, link.b), link), link, key=rank)
+            best[link.slot, link.b] = min(best.get((link.slot, link.b), link), link, key=_rank)
     found: Grouped = {}
     for slot in SLOTS:
-        of_slot = sorted((rank(link), other, link) for (s, other), link in best.items() if s == slot)
+        of_slot = sorted((_rank(link), other, link) for (s, other), link in best.items() if s == slot)
         for _, other, link in of_slot:
             found.setdefault(slot, {}).setdefault(f"{link.level}, {KNOWN[link.kind]}", []).append(other)
     return found
+
+
+def _rank(link: Link) -> tuple[int, int]:
+    return LEVELS.index(link.level), list(KNOWN).index(link.kind)
 
 
 def _new(kb: KB, node: Node) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 from flowrl_kb import compose
 from flowrl_kb.certify import coupling, subject
 from flowrl_kb.certify.draws import traced
+from flowrl_kb.certify.presentation import TEMPERATURE
 from flowrl_kb.certify.same_loss import Both, Side
 from flowrl_kb.kb.load import load
 
@@ -169,6 +170,17 @@ def test_a_published_loss_is_its_cell_and_no_other():
 def test_half_a_percent_of_the_temperature_is_told():
     """Below what any comparison of averages can tell: its margin is 2 %."""
     assert both("sdac", "actor", factor=1.005).row() is None
+
+
+@pytest.mark.parametrize("factor, level", [(1.0, "same-loss"), (1.1, None)])
+def test_a_temperature_enters_as_a_constant_however_it_is_controlled(factor, level):
+    """The rule equal-temperature: at the value of the trained temperature a fixed one gives the same loss."""
+    node = KB.nodes["sdac"]
+    hyper = {**subject.HYPER, **subject.laboratory_hyper(node), "temperature": factor * TEMPERATURE}
+    cells = ({**node.coordinates, "temperature-control": how} for how in ("fixed", "weight-divergence"))
+    sides = (Side(compose.compose("sdac", cell, hyper), subject.setting(node)) for cell in cells)
+    row = Both(*sides, "actor", subject.SCENES["drifted"](2)).row()
+    assert (row and row["level"]) == level
 
 
 def test_a_cell_that_draws_anew_for_each_term_has_the_update_and_not_the_loss():

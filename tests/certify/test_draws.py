@@ -100,6 +100,13 @@ def test_draws_with_one_key_are_one():
     assert np.array_equal(x[0], x[1]) and not np.array_equal(x[0], x[2])
 
 
+def test_one_key_drawn_from_in_two_shapes_is_refused():
+    """JAX gives them common bits; columns would make them independent, and hide the slip."""
+    reused = lambda key: jax.random.normal(key, (STATES, DIM)) + jax.random.normal(key, (STATES, 1))  # noqa: E731
+    with pytest.raises(NotImplementedError, match="two shapes"):
+        _ = drawing(reused).columns
+
+
 def test_one_key_in_every_round_of_a_loop_is_drawn_from_once_a_round():
     def rounds(key):
         twice = lambda k: (jax.random.normal(k, (STATES,)), jax.random.normal(k, (STATES,)))  # noqa: E731

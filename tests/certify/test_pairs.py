@@ -36,7 +36,7 @@ def found(a, b, slot):
 
 
 def test_one_loss_of_two_methods_is_told_from_one_average():
-    """The clones of two methods that name them differently, and a pair that is not even equal on average."""
+    """The clones of CGQL and IFQL, whose coordinates differ, and a pair that is not even equal on average."""
     same = found("cgql", "ifql", "actor")
     assert same["level"] == "same-loss" and same["worst_residual"] < same["margin"] <= same["control"]["worst_residual"]
     assert not may_be_one_loss(same)
